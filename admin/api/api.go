@@ -1,0 +1,151 @@
+// Package api holds the JSON shapes of the admin API, its error codes and a Go client. It imports
+// nothing of the server, so a client of the API cannot reach into one.
+package api
+
+import "time"
+
+// Overview is the answer of GET /v1/services.
+type Overview struct {
+	Node     Node      `json:"node"`
+	Services []Service `json:"services"` // in file order
+}
+
+// Node is what one process says of itself.
+type Node struct {
+	Version string `json:"version"`
+	Config  Config `json:"config"`
+	State   State  `json:"state"`
+}
+
+// Config is the file in force and what became of the newest one.
+type Config struct {
+	File     string    `json:"file"`
+	Digest   string    `json:"digest"`    // of the file in force
+	LoadedAt time.Time `json:"loaded_at"` // when it came into force
+	Error    string    `json:"error"`     // why the newest file is not in force; "" when it is
+	Waiting  string    `json:"waiting"`   // what a valid newest file waits for; "" when nothing
+}
+
+// State is how the durable state was found and whether it can be written now.
+type State struct {
+	Origin string `json:"origin"` // fresh, intact, recovered or lost
+	Error  string `json:"error"`  // the last failed write, "" once one succeeded
+}
+
+// Service is one service as GET /v1/services/{service} shows it. Weights are percent.
+type Service struct {
+	Name     string          `json:"name"`
+	Revision int64           `json:"revision"` // of the traffic state; If-Match compares with it
+	Why      string          `json:"why"`      // the sentence behind the weights in force
+	Roles    Roles           `json:"roles"`
+	Weights  Layers          `json:"weights"`
+	Paused   *Pause          `json:"paused"`
+	Pools    map[string]Pool `json:"pools"`
+	Order    []string        `json:"order"`   // pool names in file order
+	Rollout  any             `json:"rollout"` // null: no rollout ran
+	Undo     string          `json:"undo"`    // the command that undoes the last change, or why it is impossible; "" when there is nothing
+	Durable  bool            `json:"durable"` // false: a rollback was applied that the store has not taken yet
+}
+
+// Roles are pool names; "" when no pool has the role.
+type Roles struct {
+	Baseline  string `json:"baseline"`
+	Candidate string `json:"candidate"`
+	Live      string `json:"live"`
+	Idle      string `json:"idle"`
+}
+
+// Weights is percent by pool.
+type Weights map[string]float64
+
+// Layers are the three layers of weights side by side.
+type Layers struct {
+	File    Weights `json:"file"`
+	Intent  *Intent `json:"intent"`
+	InForce Weights `json:"in_force"`
+	Pending Weights `json:"pending,omitempty"` // file weights that wait while the service is paused
+}
+
+// Intent is weights somebody set at run time.
+type Intent struct {
+	Weights Weights   `json:"weights"`
+	By      string    `json:"by"`
+	At      time.Time `json:"at"`
+	Reason  string    `json:"reason"`
+}
+
+// Pause says who stopped automation and the file from moving traffic.
+type Pause struct {
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+}
+
+// Pool is the targets of one version.
+type Pool struct {
+	Version  string   `json:"version"`
+	Up       int      `json:"up"`
+	InFlight int64    `json:"in_flight"`
+	Targets  []Target `json:"targets"`
+}
+
+// Target is one address. Status is unknown, up or down; Since is when it became so.
+type Target struct {
+	URL      string    `json:"url"`
+	Status   string    `json:"status"`
+	InFlight int64     `json:"in_flight"`
+	Since    time.Time `json:"since"`
+	Error    string    `json:"error"` // of the last bad probe
+}
+
+// WeightsRequest is the body of PUT /v1/services/{service}/weights. A missing pool has 0.
+type WeightsRequest struct {
+	Weights Weights `json:"weights"`
+	Reason  string  `json:"reason"`
+	Force   bool    `json:"force,omitempty"` // needs a reason
+}
+
+// CutoverRequest is the body of POST /v1/services/{service}/cutover.
+type CutoverRequest struct {
+	To      string `json:"to"`                // pool or role
+	From    string `json:"from,omitempty"`    // refused unless this pool is live
+	Wait    string `json:"wait,omitempty"`    // "drained": answer when the previous pool has no request in flight
+	Timeout string `json:"timeout,omitempty"` // of Wait, "5m"
+	Reason  string `json:"reason"`
+	Force   bool   `json:"force,omitempty"` // go although targets are down; needs a reason and one target up
+}
+
+// CommandRequest is the body of the commands that need nothing but a reason: rollback, pause, resume,
+// DELETE weights. Force serves rollback only and needs a reason.
+type CommandRequest struct {
+	Reason string `json:"reason"`
+	Force  bool   `json:"force,omitempty"`
+}
+
+// Change is the answer of every command that moves traffic. The weights it names are in force for
+// every request that arrives after the answer.
+type Change struct {
+	Service  string           `json:"service"`
+	Revision int64            `json:"revision"`
+	Changed  bool             `json:"changed"` // false: it was so already
+	Previous Weights          `json:"previous"`
+	Weights  Weights          `json:"weights"`
+	InFlight map[string]int64 `json:"in_flight"`         // on each pool that lost all its weight
+	Drained  *bool            `json:"drained,omitempty"` // with wait: whether it ended in time
+	Undo     string           `json:"undo"`
+	Durable  bool             `json:"durable"` // false only for a rollback the store has not taken yet
+}
+
+// Reload is the answer of POST /v1/config/reload: the file is in force.
+type Reload struct {
+	Digest  string   `json:"digest"`
+	Changed bool     `json:"changed"`
+	Moved   []Change `json:"moved"` // services whose weights in force changed
+}
+
+// Call is who makes a request and on what condition.
+type Call struct {
+	By      string // token name, or "anonymous" without tokens
+	From    string // remote address, or "unix"
+	IfMatch int64  // revision the caller expects; 0: any
+}
