@@ -1,0 +1,156 @@
+package router
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/switchback-proxy/switchback/config"
+)
+
+type trust struct {
+	header string
+	from   []netip.Prefix
+}
+
+// Compile builds the table for a configuration and the intents by service name. Targets that keep their
+// service, pool and URL take their State from prev, which may be nil. Everything that can go wrong goes
+// wrong here: an error names the service and what does not fit, and prev stays as it was.
+func Compile(c *config.Config, in map[string]Intent, prev *Table) (*Table, error) {
+	t := &Table{
+		byName:   make(map[string]*Service, len(c.Services)),
+		exact:    map[string]*paths{},
+		wildcard: map[string]*paths{},
+		any:      &paths{},
+		trust:    trust{header: c.Trust.Override.Header, from: c.Trust.Override.From},
+	}
+	for i := range c.Services {
+		cs := &c.Services[i]
+		s, err := t.compileService(cs, in[cs.Name], prev.Service(cs.Name))
+		if err != nil {
+			return nil, fmt.Errorf("service %s: %w", cs.Name, err)
+		}
+		t.Services = append(t.Services, s)
+		t.byName[s.Name] = s
+		if err := t.mount(s); err != nil {
+			return nil, fmt.Errorf("service %s: %w", cs.Name, err)
+		}
+	}
+	return t, nil
+}
+
+func (t *Table) compileService(cs *config.Service, in Intent, prev *Service) (*Service, error) {
+	weights := in.Weights
+	if weights == nil {
+		weights = cs.Weights
+	}
+	s := &Service{Name: cs.Name, Config: cs, Weights: weights}
+	for name, w := range weights {
+		if w != 0 && cs.Pool(name) == nil {
+			return nil, fmt.Errorf("%s has %s of the traffic but is not a pool", name, w)
+		}
+	}
+	if sum := weights.Sum(); sum != config.Full {
+		return nil, fmt.Errorf("weights add up to %s", sum)
+	}
+	for i := range cs.Pools {
+		p := compilePool(s, &cs.Pools[i], prev)
+		p.Index = len(t.Pools)
+		t.Pools = append(t.Pools, p)
+		s.Pools = append(s.Pools, p)
+	}
+	s.assignRoles(in)
+	s.compileSplit()
+	s.compileRules()
+	return s, nil
+}
+
+func compilePool(s *Service, cp *config.Pool, prev *Service) *Pool {
+	p := &Pool{Service: s, Name: cp.Name, Version: cp.Version, Weight: s.Weights[cp.Name], state: new(poolRun)}
+	states := map[string]*State{}
+	if prev != nil {
+		if old := prev.Pool(cp.Name); old != nil {
+			p.state = old.state
+			for _, t := range old.Targets {
+				states[t.URL] = t.State
+			}
+		}
+	}
+	for _, ct := range cp.Targets {
+		scheme, addr, _ := strings.Cut(ct.URL, "://")
+		state := states[ct.URL]
+		if state == nil {
+			state = new(State)
+		}
+		p.Targets = append(p.Targets, &Target{
+			State: state, Pool: p, URL: ct.URL, Addr: addr, TLS: scheme == "https", Weight: ct.Weight,
+		})
+	}
+	p.ring = ring(p.Targets)
+	return p
+}
+
+func (s *Service) assignRoles(in Intent) {
+	s.Baseline = s.Pool(in.Baseline)
+	if s.Baseline == nil {
+		s.Baseline = s.heaviest()
+	}
+	s.Candidate = s.Pool(in.Candidate)
+	if s.Candidate == nil && len(s.Pools) == 2 {
+		s.Candidate = s.Pools[0]
+		if s.Candidate == s.Baseline {
+			s.Candidate = s.Pools[1]
+		}
+	}
+}
+
+// heaviest breaks ties in file order.
+func (s *Service) heaviest() *Pool {
+	best := s.Pools[0]
+	for _, p := range s.Pools[1:] {
+		if p.Weight > best.Weight {
+			best = p
+		}
+	}
+	return best
+}
+
+// paths is the services of one host by path prefix, without the trailing slash: "" is every path.
+type paths struct {
+	prefix  map[string]*Service
+	longest int
+}
+
+func (t *Table) mount(s *Service) error {
+	if len(s.Config.Hosts) == 0 {
+		return t.any.add(s, "any host")
+	}
+	for _, host := range s.Config.Hosts {
+		at, key := t.exact, strings.ToLower(host)
+		if suffix, ok := strings.CutPrefix(key, "*"); ok {
+			at, key = t.wildcard, suffix
+		}
+		if at[key] == nil {
+			at[key] = &paths{}
+		}
+		if err := at[key].add(s, host); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *paths) add(s *Service, host string) error {
+	if p.prefix == nil {
+		p.prefix = map[string]*Service{}
+	}
+	for _, path := range s.Config.Paths {
+		key := strings.TrimRight(path, "/")
+		if other := p.prefix[key]; other != nil {
+			return fmt.Errorf("%s%s belongs to service %s already", host, path, other.Name)
+		}
+		p.prefix[key] = s
+		p.longest = max(p.longest, len(key))
+	}
+	return nil
+}
