@@ -1,0 +1,106 @@
+# What a developer and CI run. `make` alone lists the targets and the variables.
+
+GO ?= go
+## FUZZTIME: how long each fuzz target runs
+FUZZTIME ?= 30s
+## BENCH: regexp of the benchmarks that bench and benchcmp run
+BENCH ?= .
+## COUNT: how often each benchmark runs
+COUNT ?= 10
+## BASE: git ref that benchcmp compares the working tree with
+BASE ?= main
+## PKGS: packages that test, race, bench and benchcmp cover
+PKGS ?= ./...
+## RACEFLAGS: more flags for the race run, such as -short
+RACEFLAGS ?=
+## E2EFLAGS: more flags for the end-to-end run, such as -short or -run TestDrain
+E2EFLAGS ?=
+## VERSION: what the binary says of itself
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+## IMAGE: name of the image that docker builds
+IMAGE ?= switchback:$(VERSION)
+## ARGS: what run gives to the binary
+ARGS ?= demo
+
+BIN      := dist/switchback
+TOOL     := $(GO) tool -modfile=tools/go.mod
+EXAMPLES := $(wildcard examples/*/switchback.yaml)
+
+.DEFAULT_GOAL := help
+.PHONY: help check fmt format vet lint test race floors examples tidy tidy-check e2e nginx fuzz bench benchcmp \
+	vuln build docker run clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' Makefile
+	@echo; echo "variables, given as make NAME=value:"
+	@awk -F ': ' '/^## [A-Z0-9]+: /{sub("## ", "", $$1); printf "  %-11s %s\n", $$1, $$2}' Makefile
+
+check: fmt vet lint test race ## everything to run before a push
+
+fmt: ## fail when a Go file is not formatted (format mends it)
+	@bad=$$(gofmt -l .); test -z "$$bad" || { echo "not formatted, run make format:"; echo "$$bad"; exit 1; }
+
+format: ## format every Go file
+	$(TOOL) golangci-lint fmt
+	gofmt -w e2e
+
+vet: ## go vet, the e2e module included
+	$(GO) vet ./...
+	cd e2e && $(GO) vet -tags e2e ./...
+
+lint: ## golangci-lint and go fix, the e2e module included
+	$(TOOL) golangci-lint run
+	cd e2e && $(GO) tool -modfile=../tools/go.mod golangci-lint run --build-tags e2e
+	$(GO) fix -diff ./...
+
+test: ## go test
+	$(GO) test $(PKGS)
+
+race: ## go test with the race detector
+	$(GO) test -race $(RACEFLAGS) $(PKGS)
+
+floors: ## check which package may import which
+	$(GO) test -count=1 -run Floors .
+
+examples: build ## switchback check on every example
+	@set -e; for f in $(EXAMPLES); do echo "$(BIN) check -c $$f"; $(BIN) check -c "$$f"; done
+
+tidy: ## go mod tidy in every module
+	$(GO) mod tidy
+	cd tools && $(GO) mod tidy
+	cd e2e && $(GO) mod tidy
+
+tidy-check: ## fail when make tidy would change something
+	$(GO) mod tidy -diff
+	cd tools && $(GO) mod tidy -diff
+	cd e2e && $(GO) mod tidy -diff
+
+nginx: ## install nginx from Debian when it is missing
+	@sh tools/need-nginx.sh
+
+e2e: nginx ## the real binary in front of real nginx servers
+	cd e2e && $(GO) test -tags e2e -count=1 -timeout 15m $(E2EFLAGS) ./...
+
+fuzz: ## run every fuzz target for FUZZTIME
+	@GO="$(GO)" sh tools/fuzz.sh $(FUZZTIME)
+
+bench: ## run the benchmarks, result in new.out
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKGS) | tee new.out
+
+benchcmp: ## compare the benchmarks of BASE with those of the working tree
+	@GO="$(GO)" sh tools/benchcmp.sh '$(BASE)' '$(BENCH)' '$(COUNT)' '$(PKGS)'
+
+vuln: ## known vulnerabilities in what is built (needs the vulnerability database)
+	$(TOOL) govulncheck ./...
+
+build: ## the static binary, in dist/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/switchback
+
+docker: ## the container image
+	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+
+run: build ## build and run with ARGS
+	$(BIN) $(ARGS)
+
+clean: ## remove what the targets made
+	rm -rf dist new.out base.out
