@@ -8,9 +8,20 @@ import (
 	"github.com/switchback-proxy/switchback/config"
 )
 
+// trust is who may say where a request comes from and where it goes.
 type trust struct {
-	header string
-	from   []netip.Prefix
+	proxies []netip.Prefix
+	header  string
+	from    []netip.Prefix
+}
+
+func contains(prefixes []netip.Prefix, a netip.Addr) bool {
+	for _, p := range prefixes {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
 }
 
 // Compile builds the table for a configuration and the intents by service name. Targets that keep their
@@ -18,11 +29,12 @@ type trust struct {
 // wrong here: an error names the service and what does not fit, and prev stays as it was.
 func Compile(c *config.Config, in map[string]Intent, prev *Table) (*Table, error) {
 	t := &Table{
+		Config:   c,
 		byName:   make(map[string]*Service, len(c.Services)),
 		exact:    map[string]*paths{},
 		wildcard: map[string]*paths{},
 		any:      &paths{},
-		trust:    trust{header: c.Trust.Override.Header, from: c.Trust.Override.From},
+		trust:    trust{c.Trust.Proxies, c.Trust.Override.Header, c.Trust.Override.From},
 	}
 	for i := range c.Services {
 		cs := &c.Services[i]

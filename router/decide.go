@@ -132,16 +132,20 @@ func (d *Decision) aim(rnd uint64) {
 
 // override is the pool a trusted address asks for, "" when there is none.
 func (t *Table) override(q *Request) string {
-	if len(t.trust.from) == 0 {
-		return ""
-	}
-	for _, p := range t.trust.from {
-		if p.Contains(q.Client) {
-			return q.Header.Get(t.trust.header)
-		}
+	if t.MayOverride(q.Client) {
+		return q.Header.Get(t.trust.header)
 	}
 	return ""
 }
+
+// MayOverride reports whether an address may name a pool by hand.
+func (t *Table) MayOverride(client netip.Addr) bool { return contains(t.trust.from, client) }
+
+// OverrideHeader is the canonical name of the field that names a pool by hand.
+func (t *Table) OverrideHeader() string { return t.trust.header }
+
+// TrustsProxy reports whether a peer's word about the client is believed.
+func (t *Table) TrustsProxy(peer netip.Addr) bool { return contains(t.trust.proxies, peer) }
 
 // AppendID writes a minted key as 32 hexadecimal digits.
 func AppendID(b []byte, id [2]uint64) []byte {

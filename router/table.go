@@ -19,6 +19,7 @@ type Intent struct {
 // Table is every service, compiled. Build one with Compile; it is never changed afterwards, except for
 // the atomics in each target's State.
 type Table struct {
+	Config   *config.Config
 	Services []*Service // in file order
 	Pools    []*Pool    // every pool of every service; Pool.Index is its place here
 
