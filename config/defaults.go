@@ -1,0 +1,51 @@
+package config
+
+import "time"
+
+// What a file means when it is silent. The values are part of the product: changing one changes how
+// files that exist behave.
+
+const (
+	defaultAdminAddress   = "127.0.0.1:9900"
+	defaultStateDir       = "./switchback-data"
+	defaultLogLevel       = "info"
+	defaultOverrideHeader = "Switchback-Pool"
+	defaultHost           = "preserve"
+	defaultDrain          = 30 * time.Second
+	defaultPath           = "/"
+	defaultTargetWeight   = 1
+)
+
+func defaultListeners() []Listener {
+	l := Listener{Name: "web", Address: ":8080"}
+	setTimeouts(&l)
+	return []Listener{l}
+}
+
+func setTimeouts(l *Listener) {
+	l.Timeouts.Header = 10 * time.Second
+	l.Timeouts.Idle = 60 * time.Second
+}
+
+func defaultShutdown() Shutdown { return Shutdown{Delay: 0, Timeout: 30 * time.Second} }
+
+func defaultTimeouts() Timeouts {
+	return Timeouts{
+		Connect:        2 * time.Second,
+		ResponseHeader: 30 * time.Second,
+		Idle:           90 * time.Second,
+		Request:        0,
+	}
+}
+
+func defaultHealth() Health {
+	return Health{
+		Path:       "/",
+		Every:      5 * time.Second,
+		Timeout:    time.Second,
+		Passes:     2,
+		Fails:      3,
+		Status:     []StatusRange{{From: 200, To: 299}},
+		PanicBelow: 50,
+	}
+}

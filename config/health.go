@@ -1,0 +1,110 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// leastEvery keeps probes from becoming the load.
+const leastEvery = 100 * time.Millisecond
+
+func (p *parser) health(n *node) Health {
+	o := p.object(n, "path", "every", "timeout", "passes", "fails", "status", "panic_below")
+	h, d := Health{}, defaultHealth()
+	h.Path = p.checked(o.at("path"), probePath)
+	if h.Path == "" {
+		h.Path = d.Path
+	}
+	h.Every = p.duration(o.at("every"), leastEvery, d.Every)
+	h.Timeout = p.duration(o.at("timeout"), shortest, d.Timeout)
+	h.Passes = p.count(o.at("passes"), 1, 100, d.Passes)
+	h.Fails = p.count(o.at("fails"), 1, 100, d.Fails)
+	h.PanicBelow = p.count(o.at("panic_below"), 0, 100, d.PanicBelow)
+	h.Status = d.Status
+	if at := o.at("status"); at != nil {
+		h.Status = p.statusRanges(at)
+	}
+	return h
+}
+
+// probePath is a path with an optional query, as it stands in a request line.
+func probePath(s string) (string, *flaw) {
+	if _, err := url.ParseRequestURI(s); err != nil || !strings.HasPrefix(s, "/") || !visible(s) || strings.Contains(s, "#") {
+		return "", &flaw{quote(s) + " is not a path", "write it like /healthz or /healthz?full=1"}
+	}
+	return s, nil
+}
+
+// statusRanges reads 200-299, 204 or a list of these.
+func (p *parser) statusRanges(n *node) []StatusRange {
+	items := []*node{n}
+	if n.kind == yaml.SequenceNode {
+		items = n.items
+		if len(items) == 0 {
+			p.report(n, flaw{"lists no status", "remove it for 200-299"})
+		}
+	}
+	var all []StatusRange
+	for _, item := range items {
+		if !p.expect(item, yaml.ScalarNode, "a status or a range") {
+			continue
+		}
+		r, ok := statusRange(item.value)
+		if !ok {
+			p.spoil(item, flaw{quote(item.value) + " is not a status or a range", "write it like 204 or 200-299, from 100 to 599"})
+			continue
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+func statusRange(s string) (StatusRange, bool) {
+	first, last, isRange := strings.Cut(s, "-")
+	if !isRange {
+		last = first
+	}
+	from, okFrom := status(first)
+	to, okTo := status(last)
+	return StatusRange{From: from, To: to}, okFrom && okTo && from <= to
+}
+
+func status(s string) (int, bool) {
+	n, err := strconv.Atoi(s)
+	return n, err == nil && isDigits(s) && n >= 100 && n <= 599
+}
+
+// upstreamHost is preserve, target or the Host to send.
+func upstreamHost(s string) (string, *flaw) {
+	words := []string{"preserve", "target"}
+	if slices.Contains(words, s) {
+		return s, nil
+	}
+	if lower := strings.ToLower(s); slices.Contains(words, lower) {
+		return "", &flaw{quote(s) + " is not known here", "did you mean " + quote(lower) + "?"}
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		host, port = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"), "80"
+	}
+	if n, ok := portNumber(port); !ok || n == 0 {
+		return "", &flaw{"port " + quote(port) + " is not a number from 1 to 65535", ""}
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if ip.Zone() != "" || ip.Is6() && !strings.HasPrefix(s, "[") {
+			return "", &flaw{quote(s) + " is not a host", "write IPv6 addresses in brackets, without a zone"}
+		}
+		return s, nil
+	}
+	if strings.HasPrefix(s, "[") || domain(strings.ToLower(host)) != nil {
+		return "", &flaw{quote(s) + " is not a host", "write preserve, target or the host to send, such as shop.internal:8080"}
+	}
+	return s, nil
+}
