@@ -1,16 +1,16 @@
 package router
 
-// MaxPath is the longest path in bytes that is matched; a longer one is refused before it gets here.
+// MaxPath is the longest path in bytes that is matched; a longer one is ErrBadPath.
 const MaxPath = 8192
 
-// plain reports whether a path is its own matching form: no escapes, no empty or dot segments.
+// plain reports whether a path is its own matching form: no escapes, no NUL, no empty or dot segments.
 func plain(path string) bool {
-	if path == "" || path[0] != '/' {
+	if path == "" || path[0] != '/' || len(path) > MaxPath {
 		return false
 	}
 	for i := range len(path) {
 		switch path[i] {
-		case '%':
+		case '%', 0:
 			return false
 		case '/':
 			if i+1 < len(path) && (path[i+1] == '/' || path[i+1] == '.') {
@@ -37,7 +37,7 @@ func normalize(path string, buf *[MaxPath]byte) (out []byte, ok bool) {
 		c := path[i]
 		if c == '%' {
 			var width int
-			if c, width = unescape(path[i:]); width == 0 || c == 0 {
+			if c, width = unescape(path[i:]); width == 0 {
 				return nil, false
 			}
 			if c == '/' {
@@ -48,6 +48,9 @@ func normalize(path string, buf *[MaxPath]byte) (out []byte, ok bool) {
 			i += width - 1
 		} else if c == '/' {
 			out = closeSegment(out)
+		}
+		if c == 0 {
+			return nil, false
 		}
 		if c == '/' && len(out) > 0 && out[len(out)-1] == '/' {
 			continue
