@@ -5,13 +5,14 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/switchback-proxy/switchback/health"
 	"github.com/switchback-proxy/switchback/router"
@@ -90,7 +91,7 @@ func TestFindings(t *testing.T) {
 	defer backlog.Close()
 
 	plain := httptest.NewUnstartedServer(http.NotFoundHandler())
-	plain.Config.ErrorLog = log.New(io.Discard, "", 0)
+	plain.Config.ErrorLog = zap.NewStdLog(zap.NewNop())
 	plain.Start()
 	defer plain.Close()
 
@@ -201,7 +202,7 @@ func TestTLS(t *testing.T) {
 			w.WriteHeader(http.StatusTeapot)
 		}
 	}))
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.Config.ErrorLog = zap.NewStdLog(zap.NewNop())
 	srv.StartTLS()
 	defer srv.Close()
 	roots := x509.NewCertPool()

@@ -271,4 +271,3 @@ func TestQuestion(t *testing.T) {
 		})
 	}
 }
-
