@@ -49,6 +49,10 @@ func entriesComeBack(t *testing.T, reopen func() store.Store) {
 			}
 		}
 	}
+	if _, err := s.Put(t.Context(), "no value", nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "<key> \u2028 & \x00", "odd", 0)
 	want, wantAt, err := s.List(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
