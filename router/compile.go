@@ -108,6 +108,9 @@ func (s *Service) assignRoles(in Intent) {
 		s.Baseline = s.heaviest()
 	}
 	s.Candidate = s.Pool(in.Candidate)
+	if s.Candidate == s.Baseline { // what is live is no longer tried
+		s.Candidate = nil
+	}
 	if s.Candidate == nil && len(s.Pools) == 2 {
 		s.Candidate = s.Pools[0]
 		if s.Candidate == s.Baseline {
