@@ -16,6 +16,7 @@ type trust struct {
 }
 
 func contains(prefixes []netip.Prefix, a netip.Addr) bool {
+	a = a.Unmap() // a socket for both families sees IPv4 as ::ffff:10.0.0.1
 	for _, p := range prefixes {
 		if p.Contains(a) {
 			return true
