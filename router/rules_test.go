@@ -1,0 +1,314 @@
+package router_test
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+
+	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/router"
+)
+
+func TestRoles(t *testing.T) {
+	tests := []struct {
+		name                      string
+		pools                     []string
+		intent                    router.Intent
+		baseline, candidate, idle string
+	}{
+		{name: "one pool", pools: []string{"blue 100"}, baseline: "blue"},
+		{name: "two pools", pools: []string{"blue 100", "green 0"}, baseline: "blue", candidate: "green", idle: "green"},
+		{name: "heaviest second", pools: []string{"blue 10", "green 90"}, baseline: "green", candidate: "blue", idle: "blue"},
+		{name: "tie in file order", pools: []string{"green 50", "blue 50"}, baseline: "green", candidate: "blue", idle: "blue"},
+		{
+			name: "baseline kept past half", pools: []string{"blue 10", "green 90"},
+			intent: router.Intent{Baseline: "blue"}, baseline: "blue", candidate: "green", idle: "green",
+		},
+		{
+			name: "weights of the intent", pools: []string{"blue 100", "green 0"},
+			intent: router.Intent{Weights: config.All("green")}, baseline: "green", candidate: "blue", idle: "blue",
+		},
+		{
+			name: "a baseline that is gone", pools: []string{"blue 10", "green 90"},
+			intent: router.Intent{Baseline: "grey"}, baseline: "green", candidate: "blue", idle: "blue",
+		},
+		{
+			name: "a candidate that is gone", pools: []string{"blue 90", "green 10"},
+			intent: router.Intent{Candidate: "grey"}, baseline: "blue", candidate: "green", idle: "green",
+		},
+		{
+			name: "a candidate that became the baseline", pools: []string{"blue 10", "green 90"},
+			intent: router.Intent{Baseline: "grey", Candidate: "green"}, baseline: "green", candidate: "blue", idle: "blue",
+		},
+		{name: "three pools, one idle", pools: []string{"blue 60", "green 40", "grey 0"}, baseline: "blue", idle: "grey"},
+		{name: "three pools, two idle", pools: []string{"blue 100", "green 0", "grey 0"}, baseline: "blue"},
+		{name: "three pools, none idle", pools: []string{"blue 20", "green 40", "grey 40"}, baseline: "green"},
+		{
+			name: "three pools, the baseline at zero is not idle", pools: []string{"blue 0", "green 100", "grey 0"},
+			intent: router.Intent{Baseline: "blue"}, baseline: "blue", idle: "grey",
+		},
+		{
+			name: "three pools in a rollout", pools: []string{"blue 95", "green 0", "grey 5"},
+			intent:   router.Intent{Baseline: "blue", Candidate: "grey"},
+			baseline: "blue", candidate: "grey", idle: "grey",
+		},
+		{
+			name: "three pools, candidate that became the baseline", pools: []string{"blue 100", "green 0", "grey 0"},
+			intent: router.Intent{Candidate: "blue"}, baseline: "blue",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tab := compile(t, conf(service(t, "web", tt.pools...)), intents{"web": tt.intent}, nil)
+			s := tab.Service("web")
+			want := map[string]string{
+				"baseline": tt.baseline, "live": tt.baseline, "candidate": tt.candidate, "idle": tt.idle,
+				"blue": "blue", "absent": "", "": "",
+			}
+			for role, pool := range want {
+				if got := name(s.Resolve(role)); got != pool {
+					t.Errorf("%q is pool %q, want %q", role, got, pool)
+				}
+			}
+			if name(s.Baseline) != tt.baseline || name(s.Candidate) != tt.candidate || name(s.Idle()) != tt.idle {
+				t.Errorf("baseline %q, candidate %q, idle %q", name(s.Baseline), name(s.Candidate), name(s.Idle()))
+			}
+		})
+	}
+}
+
+// TestOrderOfCauses: listener, trusted override, rules, key, chance; who comes first decides.
+func TestOrderOfCauses(t *testing.T) {
+	web := service(t, "web", "blue 100", "green 0", "grey 0")
+	web.Sticky.Key = []config.StickyKey{{Header: "X-User-Id"}}
+	web.Rules = []config.Rule{
+		{When: config.Match{Header: []config.HeaderMatch{{Name: "X-Beta", Value: "true"}}}, To: "green"},
+	}
+	tab := table(t, web)
+	all := fields{"Switchback-Pool": "grey", "X-Beta": "true", "X-User-Id": "alice"}
+	without := func(names ...string) fields {
+		f := fields{}
+		for k, v := range all {
+			f[k] = v
+		}
+		for _, n := range names {
+			delete(f, n)
+		}
+		return f
+	}
+	tests := []struct {
+		name     string
+		listener string
+		client   netip.Addr
+		header   fields
+		pool     string
+		cause    router.Cause
+		drawn    bool
+	}{
+		{"listener", "blue", trusted, all, "blue", router.ByListener, false},
+		{"listener by role", "live", trusted, all, "blue", router.ByListener, false},
+		{"override", "", trusted, all, "grey", router.ByOverride, false},
+		{"override of a stranger", "", stranger, all, "green", router.ByRule, false},
+		{"rule", "", trusted, without("Switchback-Pool"), "green", router.ByRule, false},
+		{"key", "", trusted, without("Switchback-Pool", "X-Beta"), "blue", router.ByKey, true},
+		{"chance", "", trusted, fields{}, "blue", router.ByChance, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			q := &router.Request{Path: "/", Pool: tt.listener, Client: tt.client, Header: tt.header}
+			d := decide(t, tab, q, [2]uint64{})
+			if d.Pool.Name != tt.pool || d.Cause != tt.cause || d.Cause.Drawn() != tt.drawn {
+				t.Errorf("%s by %s, drawn %v; want %s by %s", d.Pool.Name, d.Cause, d.Cause.Drawn(), tt.pool, tt.cause)
+			}
+			if d.Sticky != tt.header["X-User-Id"] {
+				t.Errorf("sticky key %q, want %q", d.Sticky, tt.header["X-User-Id"])
+			}
+		})
+	}
+}
+
+func TestOverride(t *testing.T) {
+	two := table(t, service(t, "web", "blue 100", "green 0"))
+	three := table(t, service(t, "web", "blue 100", "green 0", "grey 0"))
+	tests := []struct {
+		name   string
+		tab    *router.Table
+		client string
+		value  string
+		want   string // "": ErrNoPool
+		cause  router.Cause
+	}{
+		{"pool", two, "10.20.0.0", "green", "green", router.ByOverride},
+		{"last address", two, "10.20.255.255", "green", "green", router.ByOverride},
+		{"IPv6", two, "fd00::1", "green", "green", router.ByOverride},
+		{"IPv4 in IPv6", two, "::ffff:10.20.0.1", "green", "green", router.ByOverride},
+		{"baseline", two, "10.20.0.1", "baseline", "blue", router.ByOverride},
+		{"live", two, "10.20.0.1", "live", "blue", router.ByOverride},
+		{"candidate", two, "10.20.0.1", "candidate", "green", router.ByOverride},
+		{"idle", two, "10.20.0.1", "idle", "green", router.ByOverride},
+		{"empty", two, "10.20.0.1", "", "blue", router.ByChance},
+		{"unknown", two, "10.20.0.1", "grey", "", router.ByOverride},
+		{"case counts", two, "10.20.0.1", "Green", "", router.ByOverride},
+		{"no candidate", three, "10.20.0.1", "candidate", "", router.ByOverride},
+		{"ambiguous idle", three, "10.20.0.1", "idle", "", router.ByOverride},
+		{"stranger", two, "10.21.0.0", "green", "blue", router.ByChance},
+		{"stranger names an unknown pool", two, "10.19.255.255", "grey", "blue", router.ByChance},
+		{"IPv6 stranger", two, "fe80::1", "green", "blue", router.ByChance},
+		{"no address", two, "", "green", "blue", router.ByChance},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			q := get("", "/", "Switchback-Pool", tt.value)
+			q.Client = netip.Addr{}
+			if tt.client != "" {
+				q.Client = netip.MustParseAddr(tt.client)
+			}
+			d, err := tt.tab.Decide(q, [2]uint64{})
+			if name(d.Pool) != tt.want || d.Cause != tt.cause || (tt.want == "") != errors.Is(err, router.ErrNoPool) {
+				t.Errorf("got %q by %s, %v; want %q by %s", name(d.Pool), d.Cause, err, tt.want, tt.cause)
+			}
+			if d.Service == nil {
+				t.Error("the decision does not name the service")
+			}
+		})
+	}
+}
+
+// TestOverrideTrustsNobodyByDefault: without addresses the header is just a header.
+func TestOverrideTrustsNobodyByDefault(t *testing.T) {
+	c := conf(service(t, "web", "blue 100", "green 0"))
+	c.Trust.Override.From = nil
+	q := get("", "/", "Switchback-Pool", "green")
+	q.Client = netip.MustParseAddr("127.0.0.1")
+	if d := decide(t, compile(t, c, nil, nil), q, [2]uint64{}); d.Pool.Name != "blue" {
+		t.Errorf("met %s", d.Pool.Name)
+	}
+}
+
+func TestListenerPool(t *testing.T) {
+	tests := []struct {
+		name   string
+		pools  []string
+		intent router.Intent
+		pool   string
+		want   string // "": ErrNoPool
+	}{
+		{"idle of two", []string{"blue 100", "green 0"}, router.Intent{}, "idle", "green"},
+		{"idle whatever its weight", []string{"blue 60", "green 40"}, router.Intent{}, "idle", "green"},
+		{"idle after a cutover", []string{"blue 100", "green 0"}, router.Intent{Weights: config.All("green"), Baseline: "green"}, "idle", "blue"},
+		{"idle of three", []string{"blue 50", "green 50", "grey 0"}, router.Intent{}, "idle", "grey"},
+		{"idle in a rollout", []string{"blue 100", "green 0", "grey 0"}, router.Intent{Candidate: "grey"}, "idle", "grey"},
+		{"ambiguous idle", []string{"blue 100", "green 0", "grey 0"}, router.Intent{}, "idle", ""},
+		{"no idle", []string{"blue 100"}, router.Intent{}, "idle", ""},
+		{"pool", []string{"blue 100", "green 0"}, router.Intent{}, "green", "green"},
+		{"unknown", []string{"blue 100", "green 0"}, router.Intent{}, "grey", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tab := compile(t, conf(service(t, "web", tt.pools...)), intents{"web": tt.intent}, nil)
+			q := get("", "/")
+			q.Pool = tt.pool
+			d, err := tab.Decide(q, [2]uint64{})
+			if name(d.Pool) != tt.want || d.Cause != router.ByListener || (tt.want == "") != errors.Is(err, router.ErrNoPool) {
+				t.Errorf("got %q by %s, %v; want %q", name(d.Pool), d.Cause, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestRules(t *testing.T) {
+	header := func(pairs ...string) (all []config.HeaderMatch) {
+		for i := 0; i < len(pairs); i += 2 {
+			all = append(all, config.HeaderMatch{Name: pairs[i], Value: pairs[i+1]})
+		}
+		return all
+	}
+	web := service(t, "web", "blue 100", "green 0", "grey 0", "gold 0")
+	web.Sticky.Key = []config.StickyKey{{Header: "X-User-Id"}, {Cookie: "sid"}}
+	web.Rules = []config.Rule{
+		{When: config.Match{Header: header("X-Beta", "true", "X-Region", "eu"), PathPrefix: "/cart"}, To: "gold"},
+		{When: config.Match{Header: header("X-Beta", "true")}, To: "green"},
+		{When: config.Match{Users: []string{"alice", "bob"}, PathPrefix: "/api/"}, To: "grey"},
+		{When: config.Match{Users: []string{"alice"}}, To: "green"},
+		{When: config.Match{Users: []string{}}, To: "gold"},
+		{When: config.Match{PathPrefix: "/payments"}, To: "gold"},
+	}
+	tab := table(t, web)
+	tests := []struct {
+		name, path string
+		header     []string
+		want       string // "": no rule
+	}{
+		{"none", "/", nil, ""},
+		{"header", "/", []string{"X-Beta", "true"}, "green"},
+		{"another value", "/", []string{"X-Beta", "True"}, ""},
+		{"a value that only begins so", "/", []string{"X-Beta", "true, false"}, ""},
+		{"all parts", "/cart/1", []string{"X-Beta", "true", "X-Region", "eu"}, "gold"},
+		{"a header is missing", "/cart", []string{"X-Beta", "true"}, "green"},
+		{"the path is missing", "/carts", []string{"X-Beta", "true", "X-Region", "eu"}, "green"},
+		{"user and path", "/api/x", []string{"X-User-Id", "bob"}, "grey"},
+		{"user and the prefix itself", "/api", []string{"X-User-Id", "bob"}, "grey"},
+		{"user by cookie", "/api", []string{"Cookie", "sid=bob"}, "grey"},
+		{"a user whose key is another", "/api", []string{"X-User-Id", "carol", "Cookie", "sid=bob"}, ""},
+		{"user without path", "/apix", []string{"X-User-Id", "bob"}, ""},
+		{"the next rule", "/apix", []string{"X-User-Id", "alice"}, "green"},
+		{"first match wins", "/payments", []string{"X-User-Id", "alice"}, "green"},
+		{"path", "/payments/1", nil, "gold"},
+		{"odd path", "//x/..//%70ayments", nil, "gold"},
+		{"whole segments", "/paymentsx", nil, ""},
+		{"an escaped slash is data", "/payments%2F1", nil, ""},
+		{"no key is no user", "/api", nil, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := decide(t, tab, get("", tt.path, tt.header...), [2]uint64{})
+			want := tt.want
+			if want == "" {
+				want = "blue"
+			}
+			if d.Pool.Name != want || (d.Cause == router.ByRule) != (tt.want != "") {
+				t.Errorf("got %s by %s, want %s", d.Pool.Name, d.Cause, want)
+			}
+		})
+	}
+}
+
+func TestRulesToRoles(t *testing.T) {
+	web := service(t, "web", "blue 50", "green 50", "grey 0")
+	to := func(path, role string) config.Rule {
+		return config.Rule{When: config.Match{PathPrefix: path}, To: role}
+	}
+	web.Rules = []config.Rule{
+		to("/c", config.RoleCandidate), to("/b", config.RoleBaseline), to("/l", config.RoleLive), to("/i", config.RoleIdle),
+		to("/c", "grey"),
+	}
+	tests := []struct {
+		name   string
+		intent router.Intent
+		want   map[string]string
+	}{
+		{"no candidate: the rule is passed over", router.Intent{}, map[string]string{"/c": "grey", "/b": "blue", "/l": "blue", "/i": "grey"}},
+		{"candidate", router.Intent{Baseline: "green", Candidate: "blue"}, map[string]string{"/c": "blue", "/b": "green", "/l": "green", "/i": "blue"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tab := compile(t, conf(web), intents{"web": tt.intent}, nil)
+			for path, want := range tt.want {
+				if d := decide(t, tab, get("", path), [2]uint64{}); d.Pool.Name != want || d.Cause != router.ByRule {
+					t.Errorf("%s meets %s by %s, want %s", path, d.Pool.Name, d.Cause, want)
+				}
+			}
+		})
+	}
+}
+
+func TestCauseWords(t *testing.T) {
+	want := map[router.Cause]string{
+		router.ByListener: "listener", router.ByOverride: "override", router.ByRule: "rule", router.ByKey: "key", router.ByChance: "chance",
+	}
+	for c, word := range want {
+		if c.String() != word {
+			t.Errorf("cause %d is %q, want %q", c, c, word)
+		}
+	}
+}
