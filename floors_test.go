@@ -26,7 +26,7 @@ var floors = [][]string{
 	{"store/ledger"}, // what stores that keep everything in memory share
 	{"proxy", "control", "store/memory", "store/bolt", "store/etcd", "flags/ofrep"},
 	{"admin", "demo", "simulate"},
-	{"cmd/switchback", "internal/memnet", "store/storetest", "examples", "examples/upstream", "."},
+	{"cmd/switchback", "internal/memnet", "internal/binary", "store/storetest", "examples", "examples/upstream", "."},
 }
 
 // thinks are the packages that get time and chance as arguments, and world is what they never import.
