@@ -2,6 +2,7 @@ package router_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -124,3 +125,6 @@ func name(p *router.Pool) string {
 	}
 	return p.Name
 }
+
+// luck is the same in every run.
+func luck(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
