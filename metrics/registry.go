@@ -1,0 +1,132 @@
+// Package metrics owns what is counted and how it is shown to Prometheus. Every label value comes from
+// the configuration or from a fixed list, never from a request, so the number of series is known from the
+// file. It judges nothing and keeps no history.
+package metrics
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+const namespace = "switchback"
+
+// buckets are the upper bounds of every histogram of requests, in seconds: 1 ms to 60 s, three for each
+// power of ten. They are fixed, so that nodes and versions can be added up.
+var buckets = []float64{
+	.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60,
+}
+
+// Registry holds every metric of a process. All methods are safe for concurrent use. Make one with New.
+type Registry struct {
+	prom    *prometheus.Registry
+	vecs    vecs
+	ops     operations
+	config  configMetrics
+	live    *live
+	conns   *prometheus.GaugeVec
+	refused *prometheus.CounterVec
+
+	mu        sync.Mutex // guards the two below; recording never takes it
+	recorders map[Key]*Recorder
+	listeners map[string]*Connections
+}
+
+// Key names a pool of a service.
+type Key struct{ Service, Pool string }
+
+// clean keeps names that are not UTF-8 from making a scrape fail.
+func (k Key) clean() Key { return Key{clean(k.Service), clean(k.Pool)} }
+
+func clean(label string) string { return strings.ToValidUTF8(label, "�") }
+
+// New returns a registry with the metrics of the Go runtime and of the process. version is the label of
+// build_info.
+func New(version string) *Registry {
+	r := newRegistry(version)
+	r.prom.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return r
+}
+
+// newRegistry is New without what differs from run to run.
+func newRegistry(version string) *Registry {
+	r := &Registry{
+		prom:      prometheus.NewRegistry(),
+		vecs:      newVecs(),
+		ops:       newOperations(),
+		config:    newConfigMetrics(),
+		live:      newLive(),
+		recorders: map[Key]*Recorder{},
+		listeners: map[string]*Connections{},
+		conns:     gaugeVec("connections", "Client connections that are open.", "listener"),
+		refused:   counterVec("refused_requests_total", "Requests refused before a service was chosen.", "reason"),
+	}
+	build := gaugeVec("build_info", "The version that runs; always 1.", "version")
+	build.WithLabelValues(clean(version)).Set(1)
+	r.prom.MustRegister(build, r.live, r.conns, r.refused)
+	r.prom.MustRegister(r.vecs.collectors()...)
+	r.prom.MustRegister(r.ops.collectors()...)
+	r.prom.MustRegister(r.config.collectors()...)
+	return r
+}
+
+// Handler answers a scrape. A sample that cannot be shown is left out and counted in
+// promhttp_metric_handler_errors_total; the others are shown all the same.
+func (r *Registry) Handler() http.Handler {
+	return promhttp.HandlerFor(r.prom, promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError,
+		Registry:      r.prom,
+	})
+}
+
+// Recorder returns the recorder of a pool and makes it when there is none: from then on all its series
+// show, at zero. Empty names are for requests that match no service.
+func (r *Registry) Recorder(service, pool string) *Recorder {
+	key := Key{service, pool}.clean()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rec := r.recorders[key]
+	if rec == nil {
+		rec = r.vecs.recorder(key)
+		r.recorders[key] = rec
+	}
+	return rec
+}
+
+// Keep drops the series of every recorder whose pool is not listed; the one of empty names always stays.
+// A dropped recorder may be used on, by a request that is still under way: it counts where nobody looks.
+// Recorder makes a new one if the pool comes back, which starts at zero.
+func (r *Registry) Keep(pools []Key) {
+	keep := map[Key]bool{{}: true}
+	for _, k := range pools {
+		keep[k.clean()] = true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k := range r.recorders {
+		if !keep[k] {
+			delete(r.recorders, k)
+			r.vecs.drop(k)
+		}
+	}
+}
+
+func counterVec(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func gaugeVec(name, help string, labels ...string) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func histogramVec(name, help string, bounds []float64, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(
+		prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: bounds}, labels)
+}
