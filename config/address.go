@@ -86,7 +86,7 @@ func prefix(s string) (netip.Prefix, *flaw) {
 
 // targetURL is a target in canonical form: scheme, lower-case host and port, nothing else.
 func targetURL(s string) (string, *flaw) {
-	bad := func(hint string) (string, *flaw) { return "", &flaw{quote(s) + " is not a target", hint} }
+	bad := func(hint string) (string, *flaw) { return "", &flaw{quote(withoutUser(s)) + " is not a target", hint} }
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.Opaque != "" || u.Scheme == "" || u.Hostname() == "":
@@ -110,6 +110,19 @@ func targetURL(s string) (string, *flaw) {
 		return bad("a port is a number from 1 to 65535")
 	}
 	return u.Scheme + "://" + net.JoinHostPort(host, port), nil
+}
+
+// withoutUser hides what may be a password from messages, which end up in logs.
+func withoutUser(s string) string {
+	at := strings.LastIndex(s, "@")
+	if at < 0 {
+		return s
+	}
+	scheme, _, found := strings.Cut(s[:at], "://")
+	if !found {
+		scheme = "http"
+	}
+	return scheme + "://…@" + s[at+1:]
 }
 
 // targetHost refuses addresses no service of the operator's lives at. Link-local ones are where clouds

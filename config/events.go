@@ -135,14 +135,17 @@ const maxLinks = 40
 // waypoints are the names whose change can change what path is: the file itself and every symbolic
 // link on the way, each in a folder named without links. It ends at the first name that is missing.
 func waypoints(path string) []string {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return nil
+	if !filepath.IsAbs(path) {
+		dir, err := os.Getwd()
+		if err != nil {
+			return nil
+		}
+		path = dir + string(filepath.Separator) + path
 	}
 	var names []string
-	volume := filepath.VolumeName(abs)
+	volume := filepath.VolumeName(path)
 	here := volume + string(filepath.Separator)
-	rest := split(abs[len(volume):])
+	rest := split(path[len(volume):])
 	for links := 0; len(rest) > 0; {
 		name := rest[0]
 		rest = rest[1:]

@@ -110,13 +110,16 @@ func (p *parser) withinBounds(n *node, depth int) bool {
 	switch {
 	case p.stopped:
 	case depth > maxDepth:
-		p.report(n.parent, flaw{fmt.Sprintf("is nested deeper than %d levels", maxDepth), ""})
-		p.stopped = true
+		p.stop(n, fmt.Sprintf("the file is nested deeper than %d levels", maxDepth))
 	case p.nodes > maxNodes:
-		p.report(n, flaw{fmt.Sprintf("the file has more than %d values once aliases are followed", maxNodes), "use fewer aliases"})
-		p.stopped = true
+		p.stop(n, fmt.Sprintf("the file has more than %d values once aliases are followed", maxNodes))
 	}
 	return !p.stopped
+}
+
+func (p *parser) stop(n *node, msg string) {
+	p.add(Problem{Line: n.line, Column: n.column, Msg: msg, Hint: "look for aliases that multiply or contain themselves"})
+	p.stopped = true
 }
 
 func (p *parser) expandMapping(y *yaml.Node, n *node, depth int) {

@@ -21,12 +21,22 @@ func (p *parser) sticky(n *node) Sticky {
 		if key.IssueCookie != "" && i < len(items)-1 {
 			p.report(item, flaw{"issue_cookie must be the last key", "it gives every request a key, so those after it would never count"})
 		}
-		if source := cmp.Or(key.Header, key.Cookie); source != "" {
-			p.once(item, source, lines)
-		}
+		p.once(item, source(key), lines)
 		s.Key = append(s.Key, key)
 	}
 	return s
+}
+
+// source is a key as people write it, "" when it is broken. A cookie that is read and issued is no
+// repetition.
+func source(k StickyKey) string {
+	switch {
+	case k.Header != "":
+		return "header " + k.Header
+	case k.Cookie != "":
+		return "cookie " + k.Cookie
+	}
+	return ""
 }
 
 func (p *parser) stickyKey(n *node) StickyKey {
@@ -127,7 +137,7 @@ func (p *parser) checkTo(to *node, names []string) {
 	case RoleBaseline, RoleLive:
 	case RoleCandidate, RoleIdle:
 		if len(names) != 2 {
-			p.report(to, flaw{"no pool is the " + to.value + ", since there are not exactly two", "name the pool: " + oneOf(names)})
+			p.report(to, flaw{"no pool has the role " + to.value + ", since there are not exactly two pools", "name the pool: " + oneOf(names)})
 		}
 	default:
 		p.noPool(to, slices.Concat(names[:min(len(names), maxSuggestNames)], roles()))
