@@ -1,0 +1,174 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/switchback-proxy/switchback/admin/api"
+)
+
+const (
+	maxBody  = 64 << 10
+	maxDepth = 8 // no request nests deeper than 2
+)
+
+// decode reads the body of a write into q, a pointer to a struct. No body leaves q as it is.
+//
+// It is stricter than encoding/json, which takes the last of two equal keys, ignores case and skips
+// what it does not know: a request must mean the same to everybody who reads it.
+func decode(w http.ResponseWriter, r *http.Request, q any) *api.Error {
+	if problem := checkContentType(r); problem != nil {
+		return problem
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return invalid("The body has more than %d bytes.", maxBody)
+	}
+	if err != nil {
+		return invalid("The body did not arrive whole.")
+	}
+	if len(body) == 0 {
+		return nil
+	}
+	if r.Header.Get("Content-Type") == "" {
+		return invalid("Send the body as Content-Type: application/json.")
+	}
+	return unmarshal(body, q)
+}
+
+// checkContentType refuses what a form of a foreign page could send, with and without a body.
+func checkContentType(r *http.Request) *api.Error {
+	for _, field := range r.Header.Values("Content-Type") {
+		if media, _, err := mime.ParseMediaType(field); err != nil || media != "application/json" {
+			return invalid("Content-Type is %q; send application/json.", clip(field))
+		}
+	}
+	return nil
+}
+
+func unmarshal(body []byte, q any) *api.Error {
+	if !utf8.Valid(body) {
+		return invalid("The body is not UTF-8.")
+	}
+	if err := walk(body, fields(q)); err != nil {
+		return invalid("The body is not valid: %s.", err)
+	}
+	err := json.Unmarshal(body, q)
+	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return invalid("%s must be of type %s, not %s.", t.Field, kind(t.Type), t.Value)
+	}
+	if err != nil {
+		return invalid("The body is not valid: %s.", err)
+	}
+	return nil
+}
+
+// kind is a Go type in the words of JSON.
+func kind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "boolean"
+	case reflect.Float64:
+		return "number"
+	case reflect.Map, reflect.Struct:
+		return "object"
+	default:
+		return t.Kind().String()
+	}
+}
+
+// fields are the names of the JSON members of a struct.
+func fields(q any) []string {
+	var names []string
+	for f := range reflect.TypeOf(q).Elem().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
+}
+
+// walk reads one JSON object and nothing behind it, whose members are among known and in which no
+// object has a member twice.
+func walk(body []byte, known []string) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	t, err := d.Token()
+	if err != nil {
+		return syntax(err)
+	}
+	if t != json.Delim('{') {
+		return errors.New("it is not an object")
+	}
+	if err := walkObject(d, known, 1); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is something behind the object")
+	}
+	return nil
+}
+
+// walkObject reads the members up to the closing brace. known is nil where any name will do.
+func walkObject(d *json.Decoder, known []string, depth int) error {
+	seen := map[string]bool{}
+	for {
+		t, err := d.Token()
+		if err != nil {
+			return syntax(err)
+		}
+		name, ok := t.(string)
+		if !ok {
+			return nil // the closing brace
+		}
+		if seen[name] {
+			return fmt.Errorf("field %q is there twice", clip(name))
+		}
+		seen[name] = true
+		if known != nil && !slices.Contains(known, name) {
+			return fmt.Errorf("field %q is unknown; known are %s", clip(name), strings.Join(known, ", "))
+		}
+		if err := walkValue(d, depth); err != nil {
+			return err
+		}
+	}
+}
+
+func walkValue(d *json.Decoder, depth int) error {
+	t, err := d.Token()
+	if err != nil {
+		return syntax(err)
+	}
+	if depth >= maxDepth {
+		return errors.New("it is nested too deep")
+	}
+	switch t {
+	case json.Delim('{'):
+		return walkObject(d, nil, depth+1)
+	case json.Delim('['):
+		for d.More() {
+			if err := walkValue(d, depth+1); err != nil {
+				return err
+			}
+		}
+		_, err := d.Token() // the closing bracket
+		return syntax(err)
+	}
+	return nil
+}
+
+// syntax says the end of the body in words.
+func syntax(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("it ends too early")
+	}
+	return err
+}

@@ -1,0 +1,212 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/switchback-proxy/switchback/admin/api"
+	"github.com/switchback-proxy/switchback/config"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// recorder is a Controller that knows the service shop and writes down every command it gets.
+type recorder struct {
+	err  error         // answers every command when set
+	hold chan struct{} // a cutover waits for it, or its context, when set
+
+	mu    sync.Mutex
+	calls []string
+}
+
+func (c *recorder) note(format string, args ...any) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls = append(c.calls, fmt.Sprintf(format, args...))
+	return c.err
+}
+
+func (c *recorder) seen() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.calls)
+}
+
+func shop() api.Service {
+	return api.Service{
+		Name: "shop", Revision: 42, Why: "file",
+		Weights: api.Layers{File: api.Weights{"blue": 100}, InForce: api.Weights{"blue": 100}},
+		Pools:   map[string]api.Pool{}, Order: []string{"blue", "green"}, Durable: true,
+	}
+}
+
+func (c *recorder) Overview() api.Overview {
+	return api.Overview{Node: api.Node{Version: "test"}, Services: []api.Service{shop()}}
+}
+
+func (c *recorder) Service(name string) (api.Service, error) {
+	if name == "broken" {
+		return api.Service{}, fmt.Errorf("the secret is at %s", "/etc/passwd")
+	}
+	if name != "shop" {
+		return api.Service{}, api.Problem(api.TypeNotFound, "There is no service %q.", name)
+	}
+	return shop(), nil
+}
+
+func change() api.Change {
+	return api.Change{Service: "shop", Revision: 43, Changed: true, Weights: api.Weights{"green": 100}, Durable: true}
+}
+
+func (c *recorder) SetWeights(_ context.Context, s string, q api.WeightsRequest, by api.Call) (api.Change, error) {
+	return change(), c.note("weights %s %+v %+v", s, q, by)
+}
+
+func (c *recorder) DropIntent(_ context.Context, s string, q api.CommandRequest, by api.Call) (api.Change, error) {
+	return change(), c.note("drop %s %+v %+v", s, q, by)
+}
+
+func (c *recorder) Cutover(ctx context.Context, s string, q api.CutoverRequest, by api.Call) (api.Change, error) {
+	err := c.note("cutover %s %+v %+v", s, q, by)
+	if c.hold != nil {
+		select {
+		case <-c.hold:
+		case <-ctx.Done():
+			return api.Change{}, context.Cause(ctx)
+		}
+	}
+	return change(), err
+}
+
+func (c *recorder) Rollback(_ context.Context, s string, q api.CommandRequest, by api.Call) (api.Change, error) {
+	return change(), c.note("rollback %s %+v %+v", s, q, by)
+}
+
+func (c *recorder) Pause(_ context.Context, s string, q api.CommandRequest, by api.Call) (api.Change, error) {
+	return change(), c.note("pause %s %+v %+v", s, q, by)
+}
+
+func (c *recorder) Resume(_ context.Context, s string, q api.CommandRequest, by api.Call) (api.Change, error) {
+	return change(), c.note("resume %s %+v %+v", s, q, by)
+}
+
+func (c *recorder) Reload(_ context.Context, by api.Call) (api.Reload, error) {
+	return api.Reload{Digest: "d", Changed: true}, c.note("reload %+v", by)
+}
+
+// bench is a Server over a recorder, with its log.
+type bench struct {
+	*recorder
+	server *Server
+	logs   *observer.ObservedLogs
+}
+
+func newBench(t testing.TB, edit ...func(*Deps)) *bench {
+	t.Helper()
+	core, logs := observer.New(zapcore.DebugLevel)
+	b := &bench{recorder: &recorder{}, logs: logs}
+	d := Deps{
+		Config:     config.Admin{Address: "127.0.0.1:9900", Hosts: []string{"switchback.internal"}},
+		Controller: b.recorder,
+		Metrics:    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metric 1\n") }),
+		Log:        zap.New(core),
+	}
+	for _, f := range edit {
+		f(&d)
+	}
+	s, err := New(d)
+	if err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	b.server = s
+	return b
+}
+
+const (
+	operatorSecret = "operator-secret-0123456789"
+	viewerSecret   = "viewer-secret-0123456789"
+)
+
+// withTokens configures an operator ci and a viewer eye, whose files are in the folder it returns.
+func withTokens(t testing.TB) (dir string, edit func(*Deps)) {
+	t.Helper()
+	dir = t.TempDir()
+	write(t, filepath.Join(dir, "ci"), operatorSecret+"\n", 0o600)
+	write(t, filepath.Join(dir, "eye"), viewerSecret, 0o600)
+	return dir, func(d *Deps) {
+		d.Config.Tokens = []config.Token{
+			{Name: "ci", Role: config.Operator, File: filepath.Join(dir, "ci")},
+			{Name: "eye", Role: config.Viewer, File: filepath.Join(dir, "eye")},
+		}
+	}
+}
+
+func write(t testing.TB, file, content string, mode os.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(file, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ask sends one request through the handler. Each header is "Name: value"; Host counts as one.
+func (b *bench) ask(t testing.TB, method, target, body string, headers ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	var content io.Reader
+	if body != "" {
+		content = strings.NewReader(body)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), method, target, content)
+	r.Host, r.RemoteAddr = "127.0.0.1:9900", "127.0.0.1:54321"
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		if name == "Host" {
+			r.Host = value
+			continue
+		}
+		r.Header.Add(name, value)
+	}
+	w := httptest.NewRecorder()
+	b.server.ServeHTTP(w, r)
+	return w
+}
+
+const jsonBody = "Content-Type: application/json"
+
+// wantProblem checks an answer against a status and a part of its detail.
+func wantProblem(t testing.TB, w *httptest.ResponseRecorder, status int, detail string) {
+	t.Helper()
+	if w.Code != status {
+		t.Fatalf("status = %d, want %d; body %s", w.Code, status, w.Body)
+	}
+	if got := w.Header().Get("Content-Type"); got != "application/problem+json" {
+		t.Errorf("Content-Type = %q, want application/problem+json", got)
+	}
+	var p api.Error
+	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+		t.Fatalf("the problem is not JSON: %v: %s", err, w.Body)
+	}
+	if p.Status != status || p.Type == "" || p.Title == "" {
+		t.Errorf("problem = %+v, want status %d, a type and a title", p, status)
+	}
+	if !strings.Contains(p.Detail, detail) {
+		t.Errorf("detail = %q, want it to contain %q", p.Detail, detail)
+	}
+}

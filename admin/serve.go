@@ -1,0 +1,137 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	maxConns     = 256
+	maxHeader    = 64 << 10
+	headTimeout  = 10 * time.Second
+	bodyTimeout  = 10 * time.Second // from the end of the head to the end of the body
+	writeTimeout = 30 * time.Second // from the answer's start to its end
+	idleTimeout  = 60 * time.Second
+	endTimeout   = 5 * time.Second // for commands in progress when ctx ends
+	cutTimeout   = time.Second     // for those that had to be cancelled then
+)
+
+// Serve answers requests from ln until ctx ends, then lets those in progress finish for five seconds,
+// cancels the rest and returns nil. It closes ln. An error means that ln failed.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	errorLog, err := zap.NewStdLogAt(s.log.Named("http"), zap.WarnLevel)
+	if err != nil {
+		return fmt.Errorf("serve admin: %w", err)
+	}
+	requests, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	srv := &http.Server{
+		Handler:                      s,
+		ReadHeaderTimeout:            headTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeader,
+		DisableGeneralOptionsHandler: true, // it would answer before the guards
+		BaseContext:                  func(net.Listener) context.Context { return requests },
+		ErrorLog:                     errorLog,
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(limitConns(ln, maxConns)) }()
+	select {
+	case err := <-ended:
+		return errors.Join(fmt.Errorf("serve admin on %s: %w", ln.Addr(), err), srv.Close())
+	case <-ctx.Done():
+	}
+	err = end(srv, cancel)
+	<-ended
+	return err
+}
+
+// end stops srv: politely, then by cancelling its requests, then by closing its connections.
+func end(srv *http.Server, cancel context.CancelCauseFunc) error {
+	err := shutdown(srv, endTimeout)
+	if errors.Is(err, context.DeadlineExceeded) {
+		cancel(errors.New("the server is shutting down"))
+		err = shutdown(srv, cutTimeout)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = srv.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("stop admin: %w", err)
+	}
+	return nil
+}
+
+func shutdown(srv *http.Server, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return srv.Shutdown(ctx)
+}
+
+// limitTime gives a client bodyTimeout to send its body. http.Server.ReadTimeout would go on after the
+// body and cancel a command that waits.
+func limitTime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Without a connection, in a test, there is nothing to limit.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+		limitWrite(w)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func limitWrite(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+}
+
+// unlimitRead is called when the body is read: from then on a read only notices that the client left.
+func unlimitRead(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+}
+
+// limitConns lets n connections be open at a time; more wait in the kernel's queue.
+func limitConns(ln net.Listener, n int) net.Listener {
+	return &limitedListener{Listener: ln, slots: make(chan struct{}, n), closed: make(chan struct{})}
+}
+
+type limitedListener struct {
+	net.Listener
+	slots  chan struct{}
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (l *limitedListener) Accept() (net.Conn, error) {
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		<-l.slots
+		return nil, err
+	}
+	return &limitedConn{Conn: conn, free: sync.OnceFunc(func() { <-l.slots })}, nil
+}
+
+func (l *limitedListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+type limitedConn struct {
+	net.Conn
+	free func()
+}
+
+func (c *limitedConn) Close() error {
+	defer c.free()
+	return c.Conn.Close()
+}

@@ -1,0 +1,131 @@
+package admin
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A removed, emptied or replaced file takes effect within a second, without a restart.
+func TestTokenFileChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, tokens := withTokens(t)
+		file := filepath.Join(dir, "ci")
+		b := newBench(t, tokens)
+		allowed := func(secret string) bool {
+			return b.ask(t, "GET", "/v1/services", "", "Authorization: Bearer "+secret).Code == http.StatusOK
+		}
+		if !allowed(operatorSecret) {
+			t.Fatal("the token does not work")
+		}
+
+		write(t, file, "another-secret-0123456789", 0o600)
+		time.Sleep(rereadEvery)
+		if allowed(operatorSecret) || !allowed("another-secret-0123456789") {
+			t.Error("a replaced secret: the old one works, or the new one does not")
+		}
+
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(rereadEvery)
+		if allowed("another-secret-0123456789") {
+			t.Error("the token works without its file")
+		}
+		if !allowed(viewerSecret) {
+			t.Error("another token stopped working")
+		}
+		time.Sleep(time.Minute)
+		allowed(viewerSecret)
+		if n := b.logs.FilterMessage("token stopped working").Len(); n != 1 {
+			t.Errorf("the loss was logged %d times, want once", n)
+		}
+
+		write(t, file, operatorSecret, 0o600)
+		time.Sleep(rereadEvery)
+		if !allowed(operatorSecret) {
+			t.Error("the token does not work though its file is back")
+		}
+	})
+}
+
+// An emptied file must not make the empty secret a token, and no file must not open the door.
+func TestLostTokenFilesCloseTheDoor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, tokens := withTokens(t)
+		b := newBench(t, tokens)
+		write(t, filepath.Join(dir, "ci"), "", 0o600)
+		if err := os.Remove(filepath.Join(dir, "eye")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(rereadEvery)
+		for _, auth := range []string{"X-None: 1", "Authorization: Bearer", "Authorization: Bearer "} {
+			wantProblem(t, b.ask(t, "GET", "/v1/services", "", auth), http.StatusUnauthorized, "")
+		}
+	})
+}
+
+func TestWrongTokensAreLimitedByAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, tokens := withTokens(t)
+		b := newBench(t, tokens)
+		for range 3 * maxTries { // no token is no guess
+			wantProblem(t, b.ask(t, "GET", "/v1/services", ""), http.StatusUnauthorized, "")
+		}
+		for i := range maxTries {
+			guess := fmt.Sprintf("Authorization: Bearer guess-%d", i)
+			wantProblem(t, b.ask(t, "GET", "/v1/services", "", guess), http.StatusUnauthorized, "")
+		}
+		// The right token is refused as well, or the limit would not hide which guess was right.
+		right := "Authorization: Bearer " + operatorSecret
+		w := b.ask(t, "GET", "/v1/services", "", right)
+		wantProblem(t, w, http.StatusTooManyRequests, "Too many wrong tokens")
+		wait, err := strconv.Atoi(w.Header().Get("Retry-After"))
+		if err != nil || wait < 1 || wait > 61 {
+			t.Errorf("Retry-After = %q, want 1 to 61 seconds", w.Header().Get("Retry-After"))
+		}
+		if w := b.ask(t, "GET", "/livez", ""); w.Code != http.StatusOK {
+			t.Errorf("/livez = %d from a limited address, want 200", w.Code)
+		}
+		time.Sleep(time.Duration(wait) * time.Second)
+		if w := b.ask(t, "GET", "/v1/services", "", right); w.Code != http.StatusOK {
+			t.Errorf("status = %d after Retry-After, want 200", w.Code)
+		}
+	})
+}
+
+func TestLimiter(t *testing.T) {
+	at := time.Date(2026, 1, 2, 15, 0, 0, 0, time.UTC)
+	limited := func(l *limiter, address string) bool { return l.wait(address, at) > 0 }
+
+	l := newLimiter(2, time.Minute)
+	for _, a := range []string{"10.0.0.1", "2001:db8::1", "2001:db8::2", "::ffff:10.0.0.1"} {
+		l.fail(a, at)
+	}
+	if limited(l, "10.0.0.1") || limited(l, "10.0.0.2") {
+		t.Error("an address is limited before its second failure, or for another's")
+	}
+	if !limited(l, "2001:db8::ffff") || limited(l, "2001:db8:0:1::1") {
+		t.Error("IPv6 addresses do not count by /64")
+	}
+
+	full := newLimiter(1, time.Minute)
+	for i := range maxAddresses + 100 {
+		full.fail(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), at.Add(time.Duration(i)))
+	}
+	if n := len(full.fails); n > maxAddresses {
+		t.Errorf("%d addresses are remembered, at most %d may be", n, maxAddresses)
+	}
+	if limited(full, "10.0.0.0") || !limited(full, "10.0.16.0") {
+		t.Error("the oldest address should be the one forgotten")
+	}
+	full.fail("192.0.2.1", at.Add(2*time.Minute))
+	if n := len(full.fails); n != 1 {
+		t.Errorf("%d addresses are remembered after their windows, want 1", n)
+	}
+}

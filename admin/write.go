@@ -1,0 +1,184 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/switchback-proxy/switchback/admin/api"
+)
+
+const (
+	maxReason = 1024      // bytes
+	maxWait   = time.Hour // of a cutover that waits
+)
+
+// command makes the handler of a write on one service. Everything that can be wrong with a request is
+// found before do is called, so a refused request has changed nothing.
+func command[Q any](
+	s *Server,
+	check func(*Q) *api.Error,
+	do func(context.Context, string, Q, api.Call) (api.Change, error),
+) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		name := serviceName(r)
+		if _, err := s.controller.Service(name); err != nil {
+			refuse(w, r, err)
+			return
+		}
+		var q Q
+		if problem := accept(w, r, &q, check); problem != nil {
+			refuse(w, r, problem)
+			return
+		}
+		unlimitRead(w)
+		x := exchangeOf(r)
+		change, err := do(r.Context(), name, q, x.Call)
+		if err != nil {
+			refuse(w, r, err)
+			return
+		}
+		x.revision, x.changed = change.Revision, change.Changed
+		setETag(w, change.Revision)
+		answer(w, r, change)
+	}
+}
+
+// accept reads everything a client may say in a write.
+func accept[Q any](w http.ResponseWriter, r *http.Request, q *Q, check func(*Q) *api.Error) *api.Error {
+	if r.URL.RawQuery != "" {
+		// Ignoring ?dry_run=true would do what somebody wanted to try.
+		return invalid("The query %q is not understood here; leave it out.", clip(r.URL.RawQuery))
+	}
+	match, problem := ifMatch(r.Header)
+	if problem != nil {
+		return problem
+	}
+	exchangeOf(r).IfMatch = match
+	if problem := decode(w, r, q); problem != nil {
+		return problem
+	}
+	if problem := check(q); problem != nil {
+		return problem
+	}
+	reason := reasonOf(q)
+	if len(reason) > maxReason {
+		return invalid("reason has %d bytes; at most %d are kept.", len(reason), maxReason)
+	}
+	exchangeOf(r).reason = reason
+	return nil
+}
+
+func reasonOf(q any) string {
+	switch q := q.(type) {
+	case *api.WeightsRequest:
+		return q.Reason
+	case *api.CutoverRequest:
+		return q.Reason
+	case *api.CommandRequest:
+		return q.Reason
+	}
+	return ""
+}
+
+// ifMatch is the revision in If-Match, 0 when there is none or any will do. Entity tags here are
+// revisions: "42", and 42 for those who type it.
+func ifMatch(h http.Header) (int64, *api.Error) {
+	values := h.Values("If-Match")
+	if len(values) == 0 || len(values) == 1 && values[0] == "*" {
+		return 0, nil
+	}
+	tag := strings.Join(values, ", ")
+	inner, quoted := strings.CutPrefix(tag, `"`)
+	if quoted {
+		inner, quoted = strings.CutSuffix(inner, `"`)
+		if !quoted {
+			inner = ""
+		}
+	}
+	rev, err := strconv.ParseInt(inner, 10, 64)
+	if err != nil || rev <= 0 {
+		return 0, invalid(`If-Match is %q; send one revision as the service shows it, such as "42", or *.`, clip(tag))
+	}
+	return rev, nil
+}
+
+func checkWeights(q *api.WeightsRequest) *api.Error {
+	if q.Weights == nil {
+		return invalid(`weights is missing; send {"weights": {"blue": 70, "green": 30}}.`)
+	}
+	return checkForce(q.Force, q.Reason)
+}
+
+func checkCutover(q *api.CutoverRequest) *api.Error {
+	if q.To == "" {
+		return invalid(`to is missing; name the pool that gets all traffic.`)
+	}
+	if q.Wait != "" && q.Wait != "drained" {
+		return invalid(`wait is %q; it can only be "drained".`, clip(q.Wait))
+	}
+	if q.Timeout != "" {
+		if q.Wait == "" {
+			return invalid(`timeout bounds the wait; send "wait": "drained" with it.`)
+		}
+		if d, err := time.ParseDuration(q.Timeout); err != nil || d <= 0 || d > maxWait {
+			return invalid("timeout is %q; it is a duration such as 5m, at most 1h.", clip(q.Timeout))
+		}
+	}
+	return checkForce(q.Force, q.Reason)
+}
+
+func checkRollback(q *api.CommandRequest) *api.Error { return checkForce(q.Force, q.Reason) }
+
+func checkPlain(q *api.CommandRequest) *api.Error {
+	if q.Force {
+		return invalid("force does nothing here; leave it out.")
+	}
+	return nil
+}
+
+func checkForce(force bool, reason string) *api.Error {
+	if force && strings.TrimSpace(reason) == "" {
+		return invalid("force needs a reason.")
+	}
+	return nil
+}
+
+func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
+	var q api.CommandRequest
+	if problem := accept(w, r, &q, checkPlain); problem != nil {
+		refuse(w, r, problem)
+		return
+	}
+	x := exchangeOf(r)
+	if x.IfMatch != 0 {
+		refuse(w, r, invalid("If-Match names the revision of a service; a reload has none."))
+		return
+	}
+	unlimitRead(w)
+	answered, err := s.controller.Reload(r.Context(), x.Call)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	x.changed = answered.Changed
+	answer(w, r, answered)
+}
+
+// serviceName is the name in the path. The router matches escaped paths as they are.
+func serviceName(r *http.Request) string {
+	name := chi.URLParam(r, "service")
+	if r.URL.RawPath == "" {
+		return name
+	}
+	plain, err := url.PathUnescape(name)
+	if err != nil {
+		return name
+	}
+	return plain
+}
