@@ -25,8 +25,9 @@ func (p *Pool) Pick(rnd uint64, tried ...*Target) *Target {
 		return a
 	}
 	b := e.draw(uint32(rnd>>32), a) //nolint:gosec // the upper half
-	// Compare load per weight without dividing; the request that is about to begin counts.
-	if (b.InFlight()+1)*int64(a.Weight) < (a.InFlight()+1)*int64(b.Weight) {
+	// Compare load per weight without dividing. On a tie the first draw stands, so at rest, with nothing
+	// in flight, requests are spread by weight.
+	if b.InFlight()*int64(a.Weight) < a.InFlight()*int64(b.Weight) {
 		return b
 	}
 	return a
@@ -87,9 +88,15 @@ func (e *eligible) draw(rnd uint32, not *Target) *Target {
 	return last
 }
 
+// fallback serves when health changed since counting, or when other requests took every eligible turn.
 func (e *eligible) fallback(not *Target) *Target {
 	if not != nil {
 		return not
+	}
+	for _, t := range e.pool.Targets {
+		if e.has(t) {
+			return t
+		}
 	}
 	for _, t := range e.pool.Targets {
 		if !slices.Contains(e.tried, t) {
@@ -99,12 +106,14 @@ func (e *eligible) fallback(not *Target) *Target {
 	return e.pool.Targets[0]
 }
 
-// next takes the turn of round robin and walks on to the first eligible target.
+// next takes turns of round robin until one belongs to an eligible target. Turns of the others are spent,
+// not handed to their neighbours, so who is left keeps its proportion.
 func (e *eligible) next() *Target {
 	ring := e.pool.ring
-	turn := int(e.pool.state.turn.Add(1)-1) % len(ring)
-	for i := range ring {
-		if t := e.pool.Targets[ring[(turn+i)%len(ring)]]; e.has(t) {
+	size := uint32(len(ring)) //nolint:gosec // bounded by maxRing and the number of targets
+	for range ring {
+		turn := (e.pool.state.turn.Add(1) - 1) % size
+		if t := e.pool.Targets[ring[turn]]; e.has(t) {
 			return t
 		}
 	}
