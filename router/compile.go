@@ -62,6 +62,9 @@ func (t *Table) compileService(cs *config.Service, in Intent, prev *Service) (*S
 		if w != 0 && cs.Pool(name) == nil {
 			return nil, fmt.Errorf("%s has %s of the traffic but is not a pool", name, w)
 		}
+		if w < 0 || w > config.Full {
+			return nil, fmt.Errorf("%s has %s of the traffic", name, w)
+		}
 	}
 	if sum := weights.Sum(); sum != config.Full {
 		return nil, fmt.Errorf("weights add up to %s", sum)
