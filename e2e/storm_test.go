@@ -1,0 +1,192 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/switchback-proxy/switchback/admin/api"
+	"github.com/switchback-proxy/switchback/internal/binary"
+)
+
+// A storm is traffic from clients that keep their connections, while changes are made one after another.
+// Every request notes the last change that had been answered before it was sent and the last one that had
+// begun before it was answered. Only the pools that have weight after one of these changes may answer it.
+type storm struct {
+	url      string
+	begun    atomic.Int64 // changes begun
+	answered atomic.Int64 // changes answered
+	sent     atomic.Int64
+
+	mu       sync.Mutex // guards the three below
+	seen     map[sighting]int
+	failures int
+	first    error // the first failure
+}
+
+// sighting is who answered a request between two changes.
+type sighting struct {
+	answered, begun int64
+	pool            string
+}
+
+// client sends requests until the storm has n of them.
+func (s *storm) client(n int64) {
+	c := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}, Timeout: 30 * time.Second}
+	defer c.CloseIdleConnections()
+	seen := make(map[sighting]int)
+	for s.sent.Add(1) <= n {
+		at := sighting{answered: s.answered.Load()}
+		pool, err := ask(c, s.url)
+		if err != nil {
+			s.fail(err)
+			continue
+		}
+		at.begun, at.pool = s.begun.Load(), pool
+		seen[at]++
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for at, n := range seen {
+		s.seen[at] += n
+	}
+}
+
+func (s *storm) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failures++
+	if s.first == nil {
+		s.first = err
+	}
+}
+
+// wrong counts the requests that a pool answered although it had no weight after any change between the
+// two noted ones. weights[i] is what was in force after change i; 0 is the start.
+func (s *storm) wrong(weights []api.Weights) (count int, example string) {
+	for at, n := range s.seen {
+		allowed := false
+		for i := at.answered; i <= at.begun; i++ {
+			allowed = allowed || weights[i][at.pool] > 0
+		}
+		if !allowed {
+			count += n
+			example = fmt.Sprintf("%s answered after change %d (%v)", at.pool, at.answered, weights[at.answered])
+		}
+	}
+	return count, example
+}
+
+// changes makes the changes of TestStorm one by one. Each returns the weights in force after it.
+type changes struct {
+	site    *site
+	file    int // weight of blue in the file
+	given   int // commands
+	reloads int
+}
+
+// edit saves the file with other weights and waits until they are in force.
+func (c *changes) edit(t *testing.T) api.Weights {
+	c.file = (c.file + 10 + rand.IntN(80)) % 100
+	c.site.save(t, c.site.yaml(c.file))
+	c.site.inForce(t, float64(c.file))
+	return api.Weights{"blue": float64(c.file), "green": float64(100 - c.file)}
+}
+
+// command cuts over to one pool or the other, or rolls back.
+func (c *changes) command(t *testing.T) api.Weights {
+	var change api.Change
+	var err error
+	switch c.given++; c.given % 3 {
+	case 0:
+		change, err = c.site.api.Rollback(t.Context(), "web", api.CommandRequest{Reason: "storm"})
+	case 1:
+		change = c.site.cutover(t, "green")
+	default:
+		change = c.site.cutover(t, "blue")
+	}
+	if err != nil {
+		t.Fatalf("roll back: %v", err)
+	}
+	return change.Weights
+}
+
+// reload has the file read again: by API after an edit that moves nothing, or by signal.
+func (c *changes) reload(t *testing.T, current api.Weights) api.Weights {
+	if c.reloads++; c.reloads%2 == 0 {
+		c.site.proc.Signal(t, syscall.SIGHUP)
+		return current
+	}
+	c.site.save(t, c.site.yaml(c.file)+fmt.Sprintf("    timeouts: {idle: %ds}\n", 30+c.reloads))
+	if _, err := c.site.api.Reload(t.Context(), api.CommandRequest{Reason: "storm"}); err != nil {
+		t.Fatalf("reload: %v", err)
+	}
+	return current
+}
+
+// TestStorm sends 200,000 requests while the weights in the file are edited 50 times, 200 commands are
+// given and the file is reloaded 50 times. No request fails, and none reaches a pool that has no weight
+// once the command that took it has been answered.
+func TestStorm(t *testing.T) {
+	total := int64(200_000)
+	if testing.Short() {
+		total = 40_000
+	}
+	s := newSite(t)
+	s.start(t)
+	s.up(t)
+
+	kinds := slices.Concat(slices.Repeat([]string{"edit"}, 50), slices.Repeat([]string{"command"}, 200),
+		slices.Repeat([]string{"reload"}, 50))
+	rand.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
+	kinds = append([]string{"command"}, kinds...) // so that there is always something to roll back to
+
+	w := &storm{url: "http://" + s.listen + "/", seen: make(map[sighting]int)}
+	var clients sync.WaitGroup
+	for range 16 {
+		clients.Go(func() { w.client(total) })
+	}
+	c := &changes{site: s, file: 100}
+	weights := []api.Weights{{"blue": 100}}
+	for i, kind := range kinds {
+		// Spread over the traffic, so that the last change is met by requests too.
+		due := total * int64(i) / int64(len(kinds))
+		binary.Until(t, "traffic flows", func() bool { return w.sent.Load() >= due })
+		w.begun.Add(1)
+		current := weights[len(weights)-1]
+		switch kind {
+		case "edit":
+			current = c.edit(t)
+		case "command":
+			current = c.command(t)
+		case "reload":
+			current = c.reload(t, current)
+		}
+		weights = append(weights, current)
+		w.answered.Add(1)
+	}
+	clients.Wait()
+
+	if w.failures > 0 {
+		t.Errorf("%d of %d requests failed, first: %v", w.failures, total, w.first)
+	}
+	if n, example := w.wrong(weights); n > 0 {
+		t.Errorf("%d of %d requests reached a pool without weight, for example: %s", n, total, example)
+	}
+	pools := make(map[string]int)
+	for at, n := range w.seen {
+		pools[at.pool] += n
+	}
+	t.Logf("%d requests, %d changes, answered by %v", total, len(kinds), pools)
+	if pools["blue"] == 0 || pools["green"] == 0 {
+		t.Error("a pool answered nothing, so nothing was shown")
+	}
+}
