@@ -1,0 +1,107 @@
+package proxy
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/switchback-proxy/switchback/metrics"
+	"github.com/switchback-proxy/switchback/router"
+)
+
+// accessQueue is how many lines wait for the disk before lines are dropped and counted.
+const accessQueue = 4096
+
+// maxLogged bounds what a client can put into a line.
+const maxLogged = 1024
+
+// accessLog writes a line per request off the data path.
+type accessLog struct {
+	log     *zap.Logger
+	metrics *metrics.Registry
+	lines   chan []zap.Field
+	closed  atomic.Bool
+	ended   sync.WaitGroup
+	stop    chan struct{}
+}
+
+func newAccessLog(log *zap.Logger, m *metrics.Registry) *accessLog {
+	a := &accessLog{log: log.Named("access"), metrics: m, lines: make(chan []zap.Field, accessQueue), stop: make(chan struct{})}
+	a.ended.Go(a.run)
+	return a
+}
+
+func (a *accessLog) run() {
+	for {
+		select {
+		case fields := <-a.lines:
+			a.log.Info("request", fields...)
+		case <-a.stop:
+			a.flush()
+			return
+		}
+	}
+}
+
+// flush writes what waits.
+func (a *accessLog) flush() {
+	for {
+		select {
+		case fields := <-a.lines:
+			a.log.Info("request", fields...)
+		default:
+			return
+		}
+	}
+}
+
+// close writes what waits and ends. Lines written afterwards are dropped.
+func (a *accessLog) close() {
+	if a.closed.CompareAndSwap(false, true) {
+		close(a.stop)
+		a.ended.Wait()
+	}
+}
+
+// write queues the line of a finished exchange; it never waits. Queries stay out of it, since tokens
+// travel in them.
+func (a *accessLog) write(x *exchange, r *http.Request, c client, t *router.Target, o metrics.Outcome, status int, bytes int64) {
+	if x.snap == nil || !x.snap.table.Config.Log.Access || a.closed.Load() {
+		return
+	}
+	fields := make([]zap.Field, 0, 14)
+	if x.decision.Pool != nil {
+		fields = append(fields, zap.String("service", x.decision.Service.Name), zap.String("pool", x.decision.Pool.Name),
+			zap.Stringer("cause", x.decision.Cause))
+	}
+	if t != nil {
+		fields = append(fields, zap.String("target", t.URL), zap.Duration("latency", x.latency))
+	}
+	if x.fellBack {
+		fields = append(fields, zap.Bool("fallback", true))
+	}
+	if x.retries > 0 {
+		fields = append(fields, zap.Int("retries", x.retries))
+	}
+	if x.reason != "" {
+		fields = append(fields, zap.String("reason", x.reason))
+	}
+	fields = append(fields, zap.String("method", clip(r.Method)), zap.String("host", clip(r.Host)), zap.String("path", clip(c.path)),
+		zap.Stringer("client", c.addr), zap.Int("status", status), zap.Stringer("outcome", o),
+		zap.Int64("bytes", bytes), zap.Duration("duration", time.Since(x.began)))
+	select {
+	case a.lines <- fields:
+	default:
+		a.metrics.AccessLogDropped(1)
+	}
+}
+
+func clip(s string) string {
+	if len(s) > maxLogged {
+		return s[:maxLogged]
+	}
+	return s
+}

@@ -1,0 +1,128 @@
+package proxy
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/switchback-proxy/switchback/proxy/h1"
+	"github.com/switchback-proxy/switchback/router"
+)
+
+// client is what we know of who asks, and the target of the request as received.
+type client struct {
+	peer    netip.Addr // of the connection; not valid on sockets without addresses
+	trusted bool       // the peer is in trust.proxies
+	addr    netip.Addr // who asked first, as far as trusted peers tell; else the peer
+	secure  bool       // the connection is TLS
+	https   bool       // so is the one of whoever asked first
+
+	path    string // escaped, as received, without query
+	query   string
+	asked   bool // there was a "?", maybe with nothing behind it
+	upgrade bool
+}
+
+func (h *handler) client(r *http.Request) client {
+	c := client{secure: h.listener.TLS != nil}
+	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		c.peer = ap.Addr().Unmap()
+	}
+	c.addr = c.peer
+	if snap := h.server.snap.Load(); snap != nil && snap.table.TrustsProxy(c.peer) {
+		c.trusted = true
+		c.addr = origin(snap.table, c.peer, r.Header["X-Forwarded-For"])
+	}
+	c.https = c.secure || c.trusted && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+	c.path, c.query, c.asked = requestTarget(r)
+	c.upgrade = r.ProtoMajor == 1 && r.Header.Get("Upgrade") != ""
+	return c
+}
+
+// origin walks X-Forwarded-For from the right while the addresses are trusted proxies.
+func origin(t *router.Table, peer netip.Addr, fields []string) netip.Addr {
+	addr := peer
+	hops := strings.Split(strings.Join(fields, ","), ",")
+	for i := len(hops) - 1; i >= 0 && t.TrustsProxy(addr); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		addr = hop.Unmap()
+	}
+	return addr
+}
+
+// requestTarget cuts the request-target as received into path and query. The authority of the
+// absolute-form is in r.Host already (RFC 9112 §3.2.2).
+func requestTarget(r *http.Request) (path, query string, asked bool) {
+	path, query, asked = strings.Cut(r.RequestURI, "?")
+	if path == "*" || strings.HasPrefix(path, "/") {
+		return path, query, asked
+	}
+	if _, rest, ok := strings.Cut(path, "://"); ok {
+		if slash := strings.IndexByte(rest, '/'); slash >= 0 {
+			return rest[slash:], query, asked
+		}
+	}
+	if r.Method == http.MethodOptions && !asked {
+		return "*", "", false
+	}
+	return "/", query, asked
+}
+
+// refusedMethod is what a guard puts in place of a request that it refuses: the target is
+// "/status/reason". No client can send it over HTTP/1.1, the guard refuses the method itself.
+const refusedMethod = "SWITCHBACK-REFUSED"
+
+// refusalReasons are those of this file; the rest are h1's.
+var refusalReasons = []string{"connect-not-allowed", "target-too-long", "bad-request-target", "bad-field"}
+
+// refused says whether a request must not be routed at all. The guard has seen HTTP/1.1 requests
+// already; what HTTP/2 lets through is checked by the same grammar.
+func refused(r *http.Request) (failure, bool) {
+	if r.Method == refusedMethod {
+		return guardFailure(r.RequestURI), true
+	}
+	if r.Method == http.MethodConnect {
+		return failure{status: http.StatusNotImplemented, reason: "connect-not-allowed", detail: "CONNECT is not supported."}, true
+	}
+	if r.ProtoMajor == 1 {
+		return failure{}, false
+	}
+	return refusedStream(r)
+}
+
+// refusedStream checks what an HTTP/2 request would become in HTTP/1.1 (RFC 9113 §8.2.1, §8.3.1).
+func refusedStream(r *http.Request) (failure, bool) {
+	if len(r.RequestURI) > router.MaxPath {
+		return failure{status: http.StatusRequestURITooLong, reason: "target-too-long", detail: "The request target is too long."}, true
+	}
+	if !validTarget(r) || !h1.ValidToken(r.Method) || !h1.ValidHost(r.Host) {
+		return failure{status: http.StatusBadRequest, reason: "bad-request-target", detail: "Method, path or authority is malformed."}, true
+	}
+	for name, values := range r.Header {
+		if !h1.ValidToken(name) || shadows(name) {
+			return failure{status: http.StatusBadRequest, reason: "bad-field", detail: "A field name is not allowed."}, true
+		}
+		for _, v := range values {
+			if !h1.ValidFieldValue(v) {
+				return failure{status: http.StatusBadRequest, reason: "bad-field", detail: "A field value is malformed."}, true
+			}
+		}
+	}
+	return failure{}, false
+}
+
+func validTarget(r *http.Request) bool {
+	t := r.RequestURI
+	if !strings.HasPrefix(t, "/") && (t != "*" || r.Method != http.MethodOptions) {
+		return false
+	}
+	for i := range len(t) {
+		if t[i] <= ' ' || t[i] >= 0x7f || t[i] == '#' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,110 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"syscall"
+
+	"github.com/switchback-proxy/switchback/metrics"
+	"github.com/switchback-proxy/switchback/proxy/h1"
+	"github.com/switchback-proxy/switchback/router"
+)
+
+var (
+	errNotReady       = errors.New("no table yet")
+	errRequestTimeout = errors.New("request timeout")
+	errDrained        = errors.New("pool drained")
+	errShutdown       = errors.New("shutting down")
+)
+
+// statusClientGone is booked for a client that left before its answer; it is never sent.
+const statusClientGone = 499
+
+// failure is what we answer ourselves: a status, a slug for Switchback-Reason, a sentence, and what it
+// counts as for the target.
+type failure struct {
+	status  int
+	reason  string
+	detail  string
+	outcome metrics.Outcome
+}
+
+// decideFailures is the table from errors of begin to answers.
+var decideFailures = []struct {
+	err error
+	failure
+}{
+	{errNotReady, failure{http.StatusServiceUnavailable, "not-ready", "The proxy has no configuration in force yet.", metrics.Unexpected}},
+	{router.ErrBadPath, failure{http.StatusBadRequest, "bad-path", "The path cannot be matched.", metrics.Unexpected}},
+	{router.ErrNoService, failure{http.StatusNotFound, "no-service", "No service serves this host and path.", metrics.Unexpected}},
+	{router.ErrNoPool, failure{http.StatusServiceUnavailable, "no-pool", "No pool has the role or name that was asked for.", metrics.Unexpected}},
+	{router.ErrNoTarget, failure{http.StatusServiceUnavailable, "no-target", "No target of the pool can serve now.", metrics.NoTarget}},
+}
+
+func decideFailure(err error) failure {
+	for _, f := range decideFailures {
+		if errors.Is(err, f.err) {
+			return f.failure
+		}
+	}
+	return failure{http.StatusInternalServerError, "internal", "The proxy could not handle the request.", metrics.Unexpected}
+}
+
+// attemptFailure tells what an attempt's error means. What the client or we ourselves caused never
+// counts against a target, so those causes are asked first.
+func attemptFailure(ctx context.Context, up *upload, err error) failure {
+	if cause := context.Cause(ctx); cause != nil {
+		return causeFailure(cause)
+	}
+	if up != nil && up.err() != nil {
+		return failure{http.StatusBadRequest, "bad-request-body", "The request's body ended too early or is malformed.", metrics.ClientGone}
+	}
+	var refusal *h1.Refusal
+	if errors.As(err, &refusal) {
+		return failure{http.StatusBadGateway, refusal.Reason, "The upstream's response is malformed.", metrics.Malformed}
+	}
+	var netErr net.Error
+	timeout := errors.As(err, &netErr) && netErr.Timeout()
+	var op *net.OpError
+	switch {
+	case errors.As(err, &op) && op.Op == "dial" && timeout:
+		return failure{http.StatusGatewayTimeout, "connect-timeout", "The upstream did not accept the connection in time.", metrics.Timeout}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return failure{http.StatusBadGateway, "connection-refused", "The upstream refused the connection.", metrics.Refused}
+	case errors.As(err, &op) && op.Op == "dial":
+		return failure{http.StatusBadGateway, "connect-failed", "The upstream could not be reached.", metrics.Refused}
+	case timeout, errors.Is(err, os.ErrDeadlineExceeded):
+		return failure{http.StatusGatewayTimeout, "response-timeout", "The upstream did not answer in time.", metrics.Timeout}
+	}
+	return failure{http.StatusBadGateway, "upstream-closed", "The upstream closed the connection before it answered.", metrics.Reset}
+}
+
+// causeFailure is for exchanges that were ended from outside.
+func causeFailure(cause error) failure {
+	switch {
+	case errors.Is(cause, errRequestTimeout):
+		return failure{http.StatusGatewayTimeout, "request-timeout", "The exchange took longer than the service allows.", metrics.Timeout}
+	case errors.Is(cause, errDrained):
+		return failure{http.StatusServiceUnavailable, "pool-drained", "The pool was taken out of service.", metrics.Unexpected}
+	case errors.Is(cause, errShutdown):
+		return failure{http.StatusServiceUnavailable, "shutting-down", "The proxy is shutting down.", metrics.Unexpected}
+	}
+	return failure{statusClientGone, "client-gone", "", metrics.ClientGone}
+}
+
+// answer writes a failure as a small plain body with its reason in a field.
+func (f failure) answer(w http.ResponseWriter) {
+	h := w.Header()
+	body := f.detail + "\n"
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Switchback-Reason", f.reason)
+	w.WriteHeader(f.status)
+	_, _ = w.Write([]byte(body)) // a client that is gone is nobody's failure
+}

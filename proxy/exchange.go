@@ -1,0 +1,159 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/switchback-proxy/switchback/metrics"
+	"github.com/switchback-proxy/switchback/router"
+)
+
+// maxRetries bounds how many other targets of the same pool a request may try.
+const maxRetries = 1
+
+// exchange is one request from its decision to its record. Every wire calls begin once, next after each
+// attempt that failed, and end once: begin and end are the only places that count.
+type exchange struct {
+	server   *Server
+	snap     *snapshot
+	decision router.Decision
+	began    time.Time // request head read
+
+	target    *router.Target // of the attempt that runs
+	attempted time.Time
+	latency   time.Duration   // of the attempt that runs, until its response's head
+	verdict   metrics.Outcome // what the head said
+	booked    bool            // the attempt that runs is counted already
+	tried     [maxRetries + 1]*router.Target
+	retries   int
+	fellBack  bool
+	ended     bool
+
+	reason  string // why we answered ourselves
+	running membership
+	cancel  context.CancelCauseFunc // ends the exchange from outside
+}
+
+// begin decides where a request goes and starts to count it. The exchange is never nil and must be
+// ended, also when err says that it goes nowhere.
+func (s *Server) begin(q *router.Request, at time.Time) (*exchange, error) {
+	x := &exchange{server: s, snap: s.snap.Load(), began: at}
+	if x.snap == nil {
+		return x, errNotReady
+	}
+	var err error
+	x.decision, err = x.snap.table.Decide(q, s.random())
+	if errors.Is(err, router.ErrNoTarget) {
+		x.recorder().Attempt(metrics.NoTarget, 0)
+	}
+	if err != nil {
+		return x, err
+	}
+	if x.decision.Fallback {
+		x.miss()
+	}
+	x.use(x.decision.Target)
+	return x, nil
+}
+
+// recorder counts for the pool that was chosen, also when another one serves.
+func (x *exchange) recorder() *metrics.Recorder {
+	if x.decision.Pool == nil {
+		return x.server.unrouted
+	}
+	return x.snap.recorders[x.decision.Pool.Index]
+}
+
+// miss books a fallback against the pool that could not serve: a dead canary must not look clean.
+func (x *exchange) miss() {
+	x.fellBack = true
+	x.recorder().Attempt(metrics.NoTarget, 0)
+	x.recorder().Fallback()
+}
+
+// use starts an attempt on a target.
+func (x *exchange) use(t *router.Target) {
+	x.target, x.attempted, x.latency, x.booked = t, time.Now(), 0, false
+	t.Begin()
+}
+
+// answered notes the head of a response: it ends the attempt's latency, and unless the body breaks off
+// it tells the outcome.
+func (x *exchange) answered(o metrics.Outcome) {
+	x.latency, x.verdict = time.Since(x.attempted), o
+}
+
+// book counts the attempt that runs, once.
+func (x *exchange) book(o metrics.Outcome) {
+	if x.target == nil || x.booked {
+		return
+	}
+	x.booked = true
+	if x.latency == 0 {
+		x.latency = time.Since(x.attempted)
+	}
+	x.snap.recorders[x.target.Pool.Index].Attempt(o, x.latency)
+}
+
+// stays marks the exchange as one that ends when its peers want. Its attempt counts now.
+func (x *exchange) stays() {
+	x.book(x.verdict)
+	x.running.stays()
+	if x.server.closing.Load() {
+		x.cancel(errShutdown)
+	}
+}
+
+// next ends a failed attempt and says whether another one may follow. sent tells whether anything of
+// the request may have reached the target: then it is never repeated. Another target of the same pool
+// comes first; only then does the baseline serve what was drawn for another pool.
+func (x *exchange) next(o metrics.Outcome, sent bool) bool {
+	x.book(o)
+	failed := x.target
+	x.target.End()
+	x.target = nil
+	if sent {
+		return false
+	}
+	if x.retries < maxRetries {
+		x.tried[x.retries] = failed
+		if t := failed.Pool.Pick(x.server.random()[0], x.tried[:x.retries+1]...); t != nil {
+			x.retries++
+			x.snap.recorders[t.Pool.Index].Retry()
+			x.use(t)
+			return true
+		}
+	}
+	return x.fallBack(failed)
+}
+
+func (x *exchange) fallBack(failed *router.Target) bool {
+	base := x.decision.Service.Baseline
+	if failed.Pool == base || x.decision.Cause < router.ByRule {
+		return false
+	}
+	t := base.Pick(x.server.random()[0])
+	if t == nil {
+		return false
+	}
+	x.fellBack = true
+	x.recorder().Fallback()
+	x.use(t)
+	return true
+}
+
+// end books the exchange and lets go of its target. o is what became of the attempt that runs, if one
+// does: OK leaves it at what the response's head said. status is what the client saw.
+func (x *exchange) end(o metrics.Outcome, status int) {
+	if o == metrics.OK {
+		o = x.verdict
+	}
+	x.ended = true
+	x.book(o)
+	if x.target != nil {
+		x.target.End()
+	}
+	x.running.leave()
+	x.recorder().Request(status, time.Since(x.began))
+}

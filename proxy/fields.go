@@ -1,0 +1,158 @@
+package proxy
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/switchback-proxy/switchback/proxy/h1"
+	"github.com/switchback-proxy/switchback/router"
+)
+
+// hopByHop are the fields of one connection (RFC 9110 §7.6.1), and Proxy, which CGI programs take for
+// their outgoing proxy.
+var hopByHop = []string{
+	"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
+	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+// removeHopByHop deletes the fields of one connection, those that Connection names included.
+func removeHopByHop(h http.Header) {
+	for name := range h1.ConnectionTokens(h["Connection"]) {
+		h.Del(name)
+	}
+	for _, name := range hopByHop {
+		delete(h, name)
+	}
+}
+
+// ours are the names that only we set on the way upstream. Each is deleted whatever a client sends,
+// apart from what trusted proxies say of the client.
+func ours(name string) bool {
+	return strings.HasPrefix(name, "Switchback-") || name == "Proxy" || name == "Proxy-Connection"
+}
+
+// told are the names by which proxies tell of the client.
+func told(name string) bool {
+	return strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" || name == "X-Real-Ip"
+}
+
+// shadows reports whether a name becomes one of ours, or one that frames a message, once a program
+// takes "_" for "-", as CGI does.
+func shadows(name string) bool {
+	if !strings.Contains(name, "_") {
+		return false
+	}
+	canonical := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	switch canonical {
+	case "Content-Length", "Transfer-Encoding", "Host", "Connection", "Via", "Upgrade", "Te", "Trailer":
+		return true
+	}
+	return ours(canonical) || told(canonical)
+}
+
+// upstreamFields are the fields of r as the target receives them: no hop-by-hop fields, nobody's word
+// but that of trusted proxies about the client, our own set last.
+func upstreamFields(r *http.Request, c client, t *router.Table) http.Header {
+	h := make(http.Header, len(r.Header)+6)
+	for name, values := range r.Header {
+		if ours(name) || shadows(name) || told(name) && !c.trusted {
+			continue
+		}
+		h[name] = values
+	}
+	trailers := hasToken(r.Header["Te"], "trailers")
+	removeHopByHop(h)
+	if trailers {
+		h["Te"] = []string{"trailers"} // RFC 9110 §10.1.4
+	}
+	if o := t.OverrideHeader(); !t.MayOverride(c.addr) {
+		delete(h, o)
+	}
+	if _, ok := h["User-Agent"]; !ok {
+		h["User-Agent"] = nil // or the transport names itself
+	}
+	delete(h, "Host")
+	addForwarded(h, r, c)
+	return h
+}
+
+func hasToken(values []string, token string) bool {
+	for v := range h1.ConnectionTokens(values) {
+		if strings.EqualFold(v, token) {
+			return true
+		}
+	}
+	return false
+}
+
+// addForwarded tells the target who asked, by both conventions, and that we are on the way.
+func addForwarded(h http.Header, r *http.Request, c client) {
+	proto := "http"
+	if c.secure {
+		proto = "https"
+	}
+	if c.peer.IsValid() {
+		appendList(h, "X-Forwarded-For", c.peer.String())
+	}
+	if !c.trusted || h.Get("X-Forwarded-Proto") == "" {
+		h["X-Forwarded-Proto"] = []string{proto}
+	}
+	if !c.trusted || h.Get("X-Forwarded-Host") == "" {
+		h["X-Forwarded-Host"] = []string{r.Host}
+	}
+	appendList(h, "Forwarded", forwardedElement(c.peer, r.Host, proto))
+	version := "1.1"
+	switch {
+	case r.ProtoMajor == 2:
+		version = "2.0"
+	case r.ProtoMinor == 0:
+		version = "1.0"
+	}
+	appendList(h, "Via", version+" switchback")
+}
+
+// forwardedElement is one element of RFC 7239: addresses with colons and hosts are quoted.
+func forwardedElement(peer netip.Addr, host, proto string) string {
+	var b strings.Builder
+	b.WriteString("for=")
+	switch {
+	case !peer.IsValid():
+		b.WriteString("unknown")
+	case peer.Is4():
+		b.WriteString(peer.String())
+	default:
+		b.WriteString(`"[` + peer.String() + `]"`)
+	}
+	b.WriteString(`;host="` + host + `";proto=` + proto)
+	return b.String()
+}
+
+// appendList adds to a comma-separated field, so that several lines become one.
+func appendList(h http.Header, name, value string) {
+	if old := h[name]; len(old) > 0 {
+		value = strings.Join(old, ", ") + ", " + value
+	}
+	h[name] = []string{value}
+}
+
+// copyFields copies a response's fields to the client without those of the connection.
+func copyFields(dst, src http.Header) {
+	removeHopByHop(src)
+	for name, values := range src {
+		dst[name] = append(dst[name], values...)
+	}
+	if _, ok := dst["Content-Type"]; !ok {
+		dst["Content-Type"] = nil // or the server guesses one
+	}
+}
+
+// trailerAllowed keeps what frames or routes a message out of trailers (RFC 9110 §6.5.1).
+func trailerAllowed(name string) bool {
+	switch name {
+	case "Content-Length", "Transfer-Encoding", "Host", "Connection", "Trailer", "Te", "Upgrade",
+		"Authorization", "Cookie", "Set-Cookie", "Content-Encoding", "Content-Type", "Content-Range":
+		return false
+	}
+	return h1.ValidToken(name) && !ours(name) && !told(name) && !shadows(name)
+}

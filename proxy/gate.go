@@ -1,0 +1,121 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// gate is the listener that net/http sees. Cleartext connections come out behind a guard. TLS ones are
+// shaken hands with first, each in its own goroutine: HTTP/2 then goes to net/http as it is, because its
+// frames need no guard, and HTTP/1.1 behind one.
+type gate struct {
+	Listener
+	server   *Server
+	tls      *tls.Config
+	ready    chan net.Conn
+	ctx      context.Context //nolint:containedctx // ends the handshakes
+	end      context.CancelFunc
+	stopping atomic.Bool
+	closed   sync.Once
+}
+
+func newGate(l Listener, s *Server) *gate {
+	g := &gate{Listener: l, server: s, ready: make(chan net.Conn)}
+	g.ctx, g.end = context.WithCancel(context.Background())
+	if l.Certificates != nil {
+		g.tls = l.Certificates.config()
+	}
+	return g
+}
+
+// Accept returns the next connection that is ready for HTTP.
+func (g *gate) Accept() (net.Conn, error) {
+	if g.tls == nil {
+		c, err := g.accept()
+		if err != nil {
+			return nil, err
+		}
+		return newGuard(c, g.Config.Timeouts.Header), nil
+	}
+	select {
+	case c := <-g.ready:
+		return c, nil
+	case <-g.ctx.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+// accept takes a connection from the socket; once we are closing, a timeout means that the queue is
+// empty.
+func (g *gate) accept() (net.Conn, error) {
+	c, err := g.Listener.Accept()
+	if err != nil && g.stopping.Load() && isTimeout(err) {
+		return nil, net.ErrClosed
+	}
+	return c, err
+}
+
+// acceptPause is how long accepting rests after an error that may pass, such as no free descriptor.
+const acceptPause = 20 * time.Millisecond
+
+// handshakes accepts and shakes hands until the gate closes; it returns when the last handshake ended.
+func (g *gate) handshakes() {
+	var running sync.WaitGroup
+	defer running.Wait()
+	for {
+		c, err := g.accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			select {
+			case <-time.After(acceptPause):
+			case <-g.ctx.Done():
+				return
+			}
+		default:
+			running.Go(func() { g.handshake(c) })
+		}
+	}
+}
+
+func (g *gate) handshake(c net.Conn) {
+	ctx, cancel := context.WithTimeout(g.ctx, g.Config.Timeouts.Header)
+	defer cancel()
+	t := tls.Server(c, g.tls)
+	if err := t.HandshakeContext(ctx); err != nil {
+		_ = c.Close() // a client that cannot shake hands is nobody's failure
+		return
+	}
+	var conn net.Conn = t
+	if t.ConnectionState().NegotiatedProtocol != "h2" {
+		conn = newGuard(t, g.Config.Timeouts.Header)
+	}
+	select {
+	case g.ready <- conn:
+	case <-g.ctx.Done():
+		_ = c.Close()
+	}
+}
+
+// stopAccepting takes what the kernel has accepted already, then closes the socket.
+func (g *gate) stopAccepting() {
+	g.stopping.Store(true)
+	if d, ok := g.Listener.Listener.(interface{ SetDeadline(time.Time) error }); ok {
+		if d.SetDeadline(time.Now().Add(acceptGrace)) == nil {
+			time.Sleep(acceptGrace)
+		}
+	}
+	_ = g.Listener.Close()
+}
+
+// Close ends handshakes and closes the socket.
+func (g *gate) Close() error {
+	g.closed.Do(g.end)
+	return g.Listener.Close()
+}

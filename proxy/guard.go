@@ -1,0 +1,168 @@
+package proxy
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/switchback-proxy/switchback/proxy/h1"
+)
+
+// guard stands between a client's HTTP/1.1 connection and net/http, which accepts messages that can be
+// read two ways and hides the evidence from handlers. Nothing passes that the scanner has not vetted. In
+// place of what it refuses it puts a request of its own that the handler answers, so a refusal comes
+// after the answers before it and ends the connection.
+type guard struct {
+	net.Conn
+	scanner h1.RequestScanner
+	header  time.Duration // from the first byte of a head to its end
+	buf     []byte        // read from the connection, not passed on yet
+	store   []byte        // what buf is cut from
+	vetted  int           // bytes at the front of buf that may pass
+	inside  bool          // a head has passed whose message has not ended
+	timed   bool          // the head that is incomplete has its deadline
+	refused bool
+	closed  bool
+}
+
+const (
+	guardBuffer = 4 << 10
+	// lingerTime and lingerBytes bound how long a refused client may go on sending: closing earlier
+	// would reset the connection and take the answer with it.
+	lingerTime  = 500 * time.Millisecond
+	lingerBytes = 256 << 10
+)
+
+func newGuard(c net.Conn, header time.Duration) *guard { return &guard{Conn: c, header: header} }
+
+// Read passes on vetted bytes, never of two messages at once.
+func (g *guard) Read(p []byte) (int, error) {
+	for g.vetted == 0 {
+		if len(g.buf) == 0 {
+			if ahead := g.scanner.Ahead(); ahead > 0 && len(p) > 0 {
+				return g.readAhead(p, ahead)
+			}
+		}
+		if g.refused {
+			return 0, io.EOF
+		}
+		if err := g.scan(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, g.buf[:g.vetted])
+	g.vetted -= n
+	g.buf = g.buf[n:]
+	return n, nil
+}
+
+// readAhead spares body bytes the way through the buffer.
+func (g *guard) readAhead(p []byte, ahead int64) (int, error) {
+	n, err := g.Conn.Read(p[:min(int64(len(p)), ahead)])
+	for seen := 0; seen < n; {
+		passed, _, bad := g.scanner.Scan(p[seen:n])
+		if bad != nil || passed == 0 {
+			break // cannot be: the scanner said that these pass
+		}
+		seen += passed
+	}
+	return n, err
+}
+
+// scan moves one event forward.
+func (g *guard) scan() error {
+	n, event, refusal := g.scanner.Scan(g.buf)
+	switch {
+	case refusal != nil && g.inside:
+		return refusal
+	case refusal != nil:
+		g.refuse(refusal)
+		return nil
+	}
+	switch event {
+	case h1.More:
+		return g.fill()
+	case h1.Drop:
+		g.buf = g.buf[n:]
+	case h1.End:
+		g.inside = false
+	case h1.Head:
+		g.inside, g.timed, g.vetted = true, false, n
+	case h1.Body, h1.Tunnel, h1.Interim:
+		g.vetted = n
+	}
+	return nil
+}
+
+// fill reads behind buf.
+func (g *guard) fill() error {
+	if len(g.buf) > 0 && !g.inside && !g.timed {
+		// net/http counts this wait as idle time, since no byte has reached it.
+		g.timed = true
+		_ = g.SetReadDeadline(time.Now().Add(g.header))
+	}
+	g.buf, g.store = room(g.buf, g.store)
+	n, err := g.Conn.Read(g.buf[len(g.buf):cap(g.buf)])
+	g.buf = g.buf[:len(g.buf)+n]
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// room makes space behind buf, which is a part of store: by moving it to the front, else by growing.
+func room(buf, store []byte) (newBuf, newStore []byte) {
+	if len(buf) < cap(buf) {
+		return buf, store
+	}
+	if len(buf) < len(store) {
+		n := copy(store, buf)
+		return store[:n], store
+	}
+	bigger := make([]byte, max(guardBuffer, 2*len(buf)))
+	n := copy(bigger, buf)
+	return bigger[:n], bigger
+}
+
+// refuse puts the request in place that the handler answers.
+func (g *guard) refuse(r *h1.Refusal) {
+	g.refused = true
+	g.buf = fmt.Appendf(nil, "%s /%d/%s HTTP/1.1\r\nHost: switchback\r\nConnection: close\r\n\r\n", refusedMethod, r.Status, r.Reason)
+	g.vetted = len(g.buf)
+}
+
+// guardFailure is the answer that a target of refuse stands for.
+func guardFailure(target string) failure {
+	code, reason, _ := strings.Cut(strings.TrimPrefix(target, "/"), "/")
+	status, err := strconv.Atoi(code)
+	if err != nil || status < 400 || status > 599 {
+		status = http.StatusBadRequest
+	}
+	return failure{status: status, reason: reason, detail: "The request was refused: " + strings.ReplaceAll(reason, "-", " ") + "."}
+}
+
+// upgraded lets the bytes after an accepted upgrade pass.
+func (g *guard) upgraded() { g.scanner.Upgraded() }
+
+// CloseWrite ends our side of the connection, where it has sides.
+func (g *guard) CloseWrite() error {
+	if c, ok := g.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return nil
+}
+
+// Close lets a refused client finish what it sends, within bounds.
+func (g *guard) Close() error {
+	if g.refused && !g.closed {
+		g.closed = true
+		if g.CloseWrite() == nil && g.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+			_, _ = io.CopyN(io.Discard, g.Conn, lingerBytes)
+		}
+	}
+	return g.Conn.Close()
+}

@@ -1,0 +1,298 @@
+package proxy_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/metrics"
+	"github.com/switchback-proxy/switchback/proxy"
+	"github.com/switchback-proxy/switchback/router"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// rig is a running proxy in front of real sockets.
+type rig struct {
+	t       testing.TB
+	server  *proxy.Server
+	metrics *metrics.Registry
+	logs    *observer.ObservedLogs
+	table   *router.Table
+	addr    string // of the first listener
+	stop    context.CancelFunc
+	ended   chan error
+}
+
+// start serves a file; "{{name}}" in it stands for the URL of that upstream.
+func start(t testing.TB, file string, upstreams map[string]string) *rig {
+	t.Helper()
+	return startListener(t, file, upstreams, nil)
+}
+
+func startListener(t testing.TB, file string, upstreams map[string]string, change func(*config.Listener)) *rig {
+	t.Helper()
+	core, logs := observer.New(zapcore.DebugLevel)
+	log := zap.New(core)
+	m := metrics.New("test")
+	r := &rig{t: t, server: proxy.New(proxy.Options{Log: log, Metrics: m}), metrics: m, logs: logs, ended: make(chan error, 1)}
+	r.swap(file, upstreams)
+	l := r.table.Config.Listeners[0]
+	if change != nil {
+		change(&l)
+	}
+	open := proxy.Listener{Config: l}
+	if l.TLS != nil {
+		certs, err := proxy.LoadCertificates(l.TLS, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open.Certificates = certs
+	}
+	var err error
+	if open.Listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	r.addr = open.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	r.stop = cancel
+	go func() { r.ended <- r.server.Serve(ctx, open) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-r.ended:
+			if err != nil {
+				t.Errorf("Serve: %v", err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Error("Serve did not return")
+		}
+		r.server.Close()
+	})
+	return r
+}
+
+// swap compiles a file against the table in force and swaps it in, with every target up.
+func (r *rig) swap(file string, upstreams map[string]string) *router.Table {
+	r.t.Helper()
+	for name, u := range upstreams {
+		file = strings.ReplaceAll(file, "{{"+name+"}}", u)
+	}
+	if !strings.Contains(file, "shutdown:") {
+		file = "shutdown: {timeout: 2s}\n" + file
+	}
+	c, err := config.Parse("test.yaml", []byte(file))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	table, err := router.Compile(c, nil, r.table)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, p := range table.Pools {
+		for _, t := range p.Targets {
+			if t.Status() == router.Unknown {
+				t.SetHealth(router.Health{Status: router.Up})
+			}
+		}
+	}
+	r.table = table
+	r.server.Swap(table)
+	return table
+}
+
+// get asks the proxy and returns status, fields and body.
+func (r *rig) get(path string, fields ...string) (*http.Response, string) {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "http://"+r.addr+path, nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for i := 0; i+1 < len(fields); i += 2 {
+		if fields[i] == "Host" {
+			req.Host = fields[i+1]
+		}
+		req.Header.Set(fields[i], fields[i+1])
+	}
+	return do(r.t, req)
+}
+
+func do(t testing.TB, req *http.Request) (*http.Response, string) {
+	t.Helper()
+	client := &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       10 * time.Second,
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("read body: %v", err)
+	}
+	return res, string(body)
+}
+
+// raw sends bytes as they are and returns everything that comes back until the connection ends.
+func (r *rig) raw(request string) string {
+	r.t.Helper()
+	c := r.dial()
+	defer c.Close()
+	if _, err := io.WriteString(c, request); err != nil {
+		r.t.Fatal(err)
+	}
+	all, err := io.ReadAll(c)
+	if err != nil {
+		r.t.Fatalf("read: %v after %q", err, all)
+	}
+	return string(all)
+}
+
+func (r *rig) dial() net.Conn {
+	r.t.Helper()
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	return c
+}
+
+// upstream is an HTTP server of the standard library.
+func upstream(t testing.TB, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ErrorLog, _ = zap.NewStdLogAt(zap.NewNop(), zap.ErrorLevel)
+	s.Start()
+	t.Cleanup(func() {
+		s.CloseClientConnections()
+		s.Close()
+	})
+	return s.URL
+}
+
+// named answers with its name.
+func named(t testing.TB, name string) string {
+	return upstream(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
+}
+
+// rawUpstream speaks bytes: for each connection serve gets the requests' heads as they arrive.
+func rawUpstream(t testing.TB, serve func(c net.Conn, br *bufio.Reader)) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+				serve(c, bufio.NewReader(c))
+			}()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = ln.Close()
+		<-done
+	})
+	return "http://" + ln.Addr().String()
+}
+
+// head reads up to the empty line.
+func head(br *bufio.Reader) string {
+	var b strings.Builder
+	for {
+		line, err := br.ReadString('\n')
+		b.WriteString(line)
+		if err != nil || line == "\r\n" {
+			return b.String()
+		}
+	}
+}
+
+// closed is a URL where nobody listens.
+func closed(t testing.TB) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return "http://" + ln.Addr().String()
+}
+
+// scrape returns the lines of /metrics that begin with one of the prefixes.
+func (r *rig) scrape(prefixes ...string) string {
+	w := httptest.NewRecorder()
+	r.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	var out []string
+	for line := range strings.SplitSeq(w.Body.String(), "\n") {
+		for _, p := range prefixes {
+			if strings.HasPrefix(line, p) && !strings.HasSuffix(line, " 0") {
+				out = append(out, line)
+			}
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+const one = `services: {web: {pools: {blue: ["{{blue}}"]}, weights: {blue: 100}}}`
+
+const two = `services: {web: {pools: {blue: ["{{blue}}"], green: ["{{green}}"]}, weights: {blue: %d, green: %d}}}`
+
+func split(blue int) string { return fmt.Sprintf(two, blue, 100-blue) }
+
+// eventually asks again until it holds.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("never: %s", what)
+}
+
+func writeFile(t testing.TB, dir, name, content string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func hostOf(t testing.TB, raw string) string {
+	t.Helper()
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Host
+}

@@ -1,0 +1,151 @@
+package proxy
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/switchback-proxy/switchback/metrics"
+	"github.com/switchback-proxy/switchback/router"
+)
+
+// registry knows the exchanges that run, so that they can be counted and ended from outside. It is cut
+// into shards, so no lock is shared by all requests.
+type registry struct{ shards [64]shard }
+
+type shard struct {
+	mu      sync.Mutex // guards members and every membership in it
+	members map[*membership]struct{}
+	_       [40]byte // a cache line each
+}
+
+// membership is an exchange's place in the registry.
+type membership struct {
+	shard     *shard
+	pool      *router.Pool // that serves
+	number    uint64       // of the snapshot
+	cancel    context.CancelCauseFunc
+	longLived bool
+}
+
+// enter puts an exchange that can be cancelled under watch.
+func (r *registry) enter(x *exchange) {
+	m := &x.running
+	m.shard = &r.shards[rand.Uint32()%uint32(len(r.shards))] //nolint:gosec // spreads load, no secret
+	m.pool, m.number, m.cancel = x.target.Pool, x.snap.number, x.cancel
+	m.shard.mu.Lock()
+	defer m.shard.mu.Unlock()
+	if m.shard.members == nil {
+		m.shard.members = map[*membership]struct{}{}
+	}
+	m.shard.members[m] = struct{}{}
+}
+
+// leave may be called without enter.
+func (m *membership) leave() {
+	if m.shard == nil {
+		return
+	}
+	m.shard.mu.Lock()
+	defer m.shard.mu.Unlock()
+	delete(m.shard.members, m)
+}
+
+// moved notes that another pool serves now.
+func (m *membership) moved(p *router.Pool) {
+	m.shard.mu.Lock()
+	defer m.shard.mu.Unlock()
+	m.pool = p
+}
+
+// stays marks an exchange that ends when its peers want: an upgrade or an event stream.
+func (m *membership) stays() {
+	m.shard.mu.Lock()
+	defer m.shard.mu.Unlock()
+	m.longLived = true
+}
+
+// cancel ends every exchange that match selects and returns how many it were.
+func (r *registry) cancel(cause error, match func(*membership) bool) int {
+	n := 0
+	for i := range r.shards {
+		for _, cancel := range r.shards[i].selected(match) {
+			cancel(cause)
+			n++
+		}
+	}
+	return n
+}
+
+// selected collects under the lock; callbacks run outside.
+func (s *shard) selected(match func(*membership) bool) []context.CancelCauseFunc {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []context.CancelCauseFunc
+	for m := range s.members {
+		if match(m) {
+			out = append(out, m.cancel)
+		}
+	}
+	return out
+}
+
+// wait returns once nothing runs or ctx ends, and how much still runs.
+func (r *registry) wait(ctx context.Context) int {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		n := 0
+		r.each(func(*membership) { n++ })
+		if n == 0 {
+			return 0
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return n
+		}
+	}
+}
+
+// each visits every membership under its shard's lock.
+func (r *registry) each(visit func(*membership)) {
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		for m := range s.members {
+			visit(m)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// The kinds of requests in flight.
+const (
+	kindRequest   = "request"
+	kindLongLived = "long_lived"
+)
+
+// InFlight samples the requests in flight of every pool in force, for a scrape.
+func (s *Server) InFlight() []metrics.InFlightSample {
+	snap := s.snap.Load()
+	if snap == nil {
+		return nil
+	}
+	type key struct {
+		service, pool string
+		longLived     bool
+	}
+	count := map[key]int64{}
+	s.running.each(func(m *membership) { count[key{m.pool.Service.Name, m.pool.Name, m.longLived}]++ })
+	var out []metrics.InFlightSample
+	for _, p := range snap.table.Pools {
+		for kind, long := range map[string]bool{kindRequest: false, kindLongLived: true} {
+			out = append(out, metrics.InFlightSample{
+				Service: p.Service.Name, Pool: p.Name, Kind: kind, N: count[key{p.Service.Name, p.Name, long}],
+			})
+		}
+	}
+	return out
+}
