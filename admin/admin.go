@@ -12,10 +12,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/config"
+	"go.uber.org/zap"
 )
 
 // Controller carries out what the API asks for. Its methods may be called concurrently. An error is an

@@ -9,10 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/config"
+	"go.uber.org/zap"
 )
 
 func TestCommandsReachTheController(t *testing.T) {
@@ -24,28 +23,44 @@ func TestCommandsReachTheController(t *testing.T) {
 		headers        []string
 		want           string
 	}{
-		{"weights", "PUT", "/v1/services/shop/weights", `{"weights": {"blue": 70, "green": 30}, "reason": "r"}`, nil,
-			"weights shop {Weights:map[blue:70 green:30] Reason:r Force:false} " + by},
+		{
+			"weights", "PUT", "/v1/services/shop/weights", `{"weights": {"blue": 70, "green": 30}, "reason": "r"}`, nil,
+			"weights shop {Weights:map[blue:70 green:30] Reason:r Force:false} " + by,
+		},
 		{"drop", "DELETE", "/v1/services/shop/weights", "", nil, "drop shop {Reason: Force:false} " + by},
 		{"drop with a reason", "DELETE", "/v1/services/shop/weights", `{"reason": "r"}`, nil, "drop shop {Reason:r Force:false} " + by},
-		{"cutover", "POST", "/v1/services/shop/cutover",
+		{
+			"cutover", "POST", "/v1/services/shop/cutover",
 			`{"to": "green", "from": "blue", "wait": "drained", "timeout": "5m", "reason": "r", "force": true}`, nil,
-			"cutover shop {To:green From:blue Wait:drained Timeout:5m Reason:r Force:true} " + by},
+			"cutover shop {To:green From:blue Wait:drained Timeout:5m Reason:r Force:true} " + by,
+		},
 		{"rollback", "POST", "/v1/services/shop/rollback", "", nil, "rollback shop {Reason: Force:false} " + by},
 		{"rollback by its other name", "POST", "/v1/services/shop/rollout/rollback", `{}`, nil, "rollback shop {Reason: Force:false} " + by},
 		{"pause", "POST", "/v1/services/shop/rollout/pause", `{"reason": "r"}`, nil, "pause shop {Reason:r Force:false} " + by},
 		{"resume", "POST", "/v1/services/shop/rollout/resume", "", nil, "resume shop {Reason: Force:false} " + by},
 		{"reload", "POST", "/v1/config/reload", "", nil, "reload " + by},
 		{"escaped name", "POST", "/v1/services/sh%6Fp/rollback", "", nil, "rollback shop {Reason: Force:false} " + by},
-		{"quoted revision", "POST", "/v1/services/shop/rollback", "", []string{`If-Match: "42"`},
-			"rollback shop {Reason: Force:false} {By:anonymous From:127.0.0.1 IfMatch:42}"},
-		{"bare revision", "POST", "/v1/services/shop/rollback", "", []string{`If-Match: 42`},
-			"rollback shop {Reason: Force:false} {By:anonymous From:127.0.0.1 IfMatch:42}"},
+		{
+			"quoted revision", "POST", "/v1/services/shop/rollback", "",
+			[]string{`If-Match: "42"`},
+			"rollback shop {Reason: Force:false} {By:anonymous From:127.0.0.1 IfMatch:42}",
+		},
+		{
+			"bare revision", "POST", "/v1/services/shop/rollback", "",
+			[]string{`If-Match: 42`},
+			"rollback shop {Reason: Force:false} {By:anonymous From:127.0.0.1 IfMatch:42}",
+		},
 		{"any revision", "POST", "/v1/services/shop/rollback", "", []string{`If-Match: *`}, "rollback shop {Reason: Force:false} " + by},
-		{"our own page", "POST", "/v1/services/shop/rollback", "",
-			[]string{"Origin: http://127.0.0.1:9900", "Sec-Fetch-Site: same-origin"}, "rollback shop {Reason: Force:false} " + by},
-		{"JSON with a charset", "POST", "/v1/services/shop/rollback", `{}`, []string{"Content-Type: application/json; charset=utf-8"},
-			"rollback shop {Reason: Force:false} " + by},
+		{
+			"our own page", "POST", "/v1/services/shop/rollback", "",
+			[]string{"Origin: http://127.0.0.1:9900", "Sec-Fetch-Site: same-origin"},
+			"rollback shop {Reason: Force:false} " + by,
+		},
+		{
+			"JSON with a charset", "POST", "/v1/services/shop/rollback", `{}`,
+			[]string{"Content-Type: application/json; charset=utf-8"},
+			"rollback shop {Reason: Force:false} " + by,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -165,10 +180,10 @@ func TestEveryWriteIsLoggedOnce(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "good"), "secret-0123456789", 0o600)
-	write(t, filepath.Join(dir, "same"), "secret-0123456789\n", 0o600)
-	write(t, filepath.Join(dir, "empty"), " \n", 0o600)
-	write(t, filepath.Join(dir, "huge"), strings.Repeat("x", 5000), 0o600)
+	write(t, filepath.Join(dir, "good"), "secret-0123456789")
+	write(t, filepath.Join(dir, "same"), "secret-0123456789\n")
+	write(t, filepath.Join(dir, "empty"), " \n")
+	write(t, filepath.Join(dir, "huge"), strings.Repeat("x", 5000))
 	token := func(names ...string) []config.Token {
 		var all []config.Token
 		for _, n := range names {

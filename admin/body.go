@@ -64,7 +64,7 @@ func unmarshal(body []byte, q any) *api.Error {
 	}
 	err := json.Unmarshal(body, q)
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return invalid("%s must be of type %s, not %s.", t.Field, kind(t.Type), t.Value)
+		return invalid("%s must be of type %s, not %s.", t.Field, kinds[t.Type.Kind()], t.Value)
 	}
 	if err != nil {
 		return invalid("The body is not valid: %s.", err)
@@ -72,18 +72,10 @@ func unmarshal(body []byte, q any) *api.Error {
 	return nil
 }
 
-// kind is a Go type in the words of JSON.
-func kind(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Bool:
-		return "boolean"
-	case reflect.Float64:
-		return "number"
-	case reflect.Map, reflect.Struct:
-		return "object"
-	default:
-		return t.Kind().String()
-	}
+// kinds are the Go types of the requests in the words of JSON.
+var kinds = map[reflect.Kind]string{
+	reflect.Bool: "boolean", reflect.Float64: "number", reflect.String: "string",
+	reflect.Map: "object", reflect.Struct: "object",
 }
 
 // fields are the names of the JSON members of a struct.

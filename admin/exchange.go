@@ -6,9 +6,8 @@ import (
 	"net/http"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/admin/api"
+	"go.uber.org/zap"
 )
 
 // exchange is one request as the log sees it. The guards and the handler fill it in, one after the

@@ -14,13 +14,12 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/switchback-proxy/switchback/admin/api"
+	"github.com/switchback-proxy/switchback/config"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
-
-	"github.com/switchback-proxy/switchback/admin/api"
-	"github.com/switchback-proxy/switchback/config"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -146,8 +145,8 @@ const (
 func withTokens(t testing.TB) (dir string, edit func(*Deps)) {
 	t.Helper()
 	dir = t.TempDir()
-	write(t, filepath.Join(dir, "ci"), operatorSecret+"\n", 0o600)
-	write(t, filepath.Join(dir, "eye"), viewerSecret, 0o600)
+	write(t, filepath.Join(dir, "ci"), operatorSecret+"\n")
+	write(t, filepath.Join(dir, "eye"), viewerSecret)
 	return dir, func(d *Deps) {
 		d.Config.Tokens = []config.Token{
 			{Name: "ci", Role: config.Operator, File: filepath.Join(dir, "ci")},
@@ -156,12 +155,9 @@ func withTokens(t testing.TB) (dir string, edit func(*Deps)) {
 	}
 }
 
-func write(t testing.TB, file, content string, mode os.FileMode) {
+func write(t testing.TB, file, content string) {
 	t.Helper()
-	if err := os.WriteFile(file, []byte(content), mode); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(file, mode); err != nil {
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

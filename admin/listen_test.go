@@ -50,7 +50,7 @@ func TestListenSocket(t *testing.T) {
 		t.Errorf("the socket is still there after Close: %v", err)
 	}
 
-	write(t, path, "precious", 0o600)
+	write(t, path, "precious")
 	if _, err := Listen(cfg); err == nil || !strings.Contains(err.Error(), "not a socket") {
 		t.Errorf("a file in the place of the socket: %v", err)
 	}

@@ -51,8 +51,11 @@ func TestRefusalsChangeNothing(t *testing.T) {
 		{"same-site", "POST", cutover, good, []string{jsonBody, "Sec-Fetch-Site: same-site"}, 403, "another origin"},
 		{"unknown fetch site", "POST", cutover, good, []string{jsonBody, "Sec-Fetch-Site: x"}, 403, "another origin"},
 		{"foreign origin", "POST", cutover, good, []string{jsonBody, "Origin: https://evil.example"}, 403, "another origin"},
-		{"foreign origin that claims to be ours", "POST", cutover, good,
-			[]string{jsonBody, "Origin: https://evil.example", "Sec-Fetch-Site: same-origin"}, 403, "another origin"},
+		{
+			"foreign origin that claims to be ours", "POST", cutover, good,
+			[]string{jsonBody, "Origin: https://evil.example", "Sec-Fetch-Site: same-origin"},
+			403, "another origin",
+		},
 		{"opaque origin", "POST", cutover, good, []string{jsonBody, "Origin: null"}, 403, "another origin"},
 		{"other port", "POST", cutover, good, []string{jsonBody, "Origin: http://127.0.0.1:3000"}, 403, "another origin"},
 		{"two origins", "POST", cutover, good, []string{jsonBody, "Origin: http://127.0.0.1:9900", "Origin: http://evil.example"}, 403, "another origin"},

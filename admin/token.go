@@ -11,9 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/config"
+	"go.uber.org/zap"
 )
 
 const (
@@ -66,7 +65,7 @@ func readSecret(file string) (hash [sha256.Size]byte, mode os.FileMode, err erro
 	if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
 		return hash, 0, errors.New(file + " is not a regular file")
 	}
-	f, err := os.Open(file)
+	f, err := os.Open(file) //nolint:gosec // the operator names the file
 	if err != nil {
 		return hash, 0, err
 	}

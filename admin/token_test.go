@@ -24,7 +24,7 @@ func TestTokenFileChanges(t *testing.T) {
 			t.Fatal("the token does not work")
 		}
 
-		write(t, file, "another-secret-0123456789", 0o600)
+		write(t, file, "another-secret-0123456789")
 		time.Sleep(rereadEvery)
 		if allowed(operatorSecret) || !allowed("another-secret-0123456789") {
 			t.Error("a replaced secret: the old one works, or the new one does not")
@@ -46,7 +46,7 @@ func TestTokenFileChanges(t *testing.T) {
 			t.Errorf("the loss was logged %d times, want once", n)
 		}
 
-		write(t, file, operatorSecret, 0o600)
+		write(t, file, operatorSecret)
 		time.Sleep(rereadEvery)
 		if !allowed(operatorSecret) {
 			t.Error("the token does not work though its file is back")
@@ -59,7 +59,7 @@ func TestLostTokenFilesCloseTheDoor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir, tokens := withTokens(t)
 		b := newBench(t, tokens)
-		write(t, filepath.Join(dir, "ci"), "", 0o600)
+		write(t, filepath.Join(dir, "ci"), "")
 		if err := os.Remove(filepath.Join(dir, "eye")); err != nil {
 			t.Fatal(err)
 		}
