@@ -11,20 +11,22 @@ import (
 	"net/http"
 	"net/netip"
 	"syscall"
+	"time"
 )
 
 // Bounds of what is read from a target, which may be broken or hostile.
 const (
-	maxHead = 64 << 10
-	maxBody = 4 << 10
+	maxHead  = 64 << 10
+	maxBody  = 4 << 10
+	bodyTime = 100 * time.Millisecond // after the head has decided
 )
 
 // asker puts one question to a target.
 //
 // Each question has a connection of its own. A kept one would go on answering while the target's backlog
 // is full or its listener is gone, which is just what a probe is for. The connection comes from
-// NewClientConn because a dial by Transport.RoundTrip outlives the context of its request: behind a host
-// that drops packets such dials would pile up.
+// NewClientConn, whose RoundTrip follows no redirect and whose dial ends with its context: one begun by
+// Transport.RoundTrip outlives its request, and behind a host that drops packets they would pile up.
 type asker struct {
 	transport *http.Transport
 	agent     string
@@ -51,9 +53,10 @@ func newAsker(o Options) asker {
 
 // ask returns nil when the target gave a good answer, and an error in words for people otherwise. ctx
 // bounds everything. The caller calls hangUp when it has booked the answer: that reads what is left of a
-// small body, so that the target sees a whole exchange, and closes the connection.
+// small body, so that the target sees a whole exchange, and closes the connection. It waits briefly at most.
 func (a asker) ask(ctx context.Context, c check) (hangUp func(), err error) {
-	hangUp = func() {}
+	ctx, cancel := context.WithCancel(ctx)
+	hangUp = cancel
 	defer func() { // a target must not be able to take the process down
 		if r := recover(); r != nil {
 			err = fmt.Errorf("probe broke: %.200v", r)
@@ -71,17 +74,19 @@ func (a asker) ask(ctx context.Context, c check) (hangUp func(), err error) {
 	if err != nil {
 		return hangUp, explain(err, c)
 	}
-	resp, err := conn.RoundTrip(req) // follows no redirect
+	resp, err := conn.RoundTrip(req) //nolint:bodyclose // hangUp closes it, after the answer is booked
 	if err != nil {
-		conn.Close()
+		_ = conn.Close()
 		return hangUp, explain(err, c)
 	}
 	hangUp = func() {
+		defer time.AfterFunc(bodyTime, cancel).Stop()
 		if resp.StatusCode != http.StatusSwitchingProtocols {
 			_, _ = io.CopyN(io.Discard, resp.Body, maxBody) // the head has decided
 		}
-		resp.Body.Close()
-		conn.Close()
+		_ = resp.Body.Close()
+		_ = conn.Close()
+		cancel()
 	}
 	if !c.good(resp.StatusCode) {
 		return hangUp, refuse(resp, c)

@@ -9,9 +9,8 @@ import (
 	"net"
 	"sync"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/router"
+	"go.uber.org/zap"
 )
 
 // Options of a Checker. The zero value probes over TCP, trusts the system's roots and logs nothing.

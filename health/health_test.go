@@ -8,12 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/health"
 	"github.com/switchback-proxy/switchback/internal/memnet"
 	"github.com/switchback-proxy/switchback/router"
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -6,9 +6,8 @@ import (
 	"encoding/binary"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/router"
+	"go.uber.org/zap"
 )
 
 // probe asks one target again and again.

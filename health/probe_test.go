@@ -8,12 +8,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
-
 	"github.com/switchback-proxy/switchback/health"
 	"github.com/switchback-proxy/switchback/internal/memnet"
 	"github.com/switchback-proxy/switchback/router"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 func TestRiseAndFall(t *testing.T) {
@@ -75,9 +74,13 @@ func TestHealthSaysSinceAndWhy(t *testing.T) {
 		up := time.Now()
 		var down time.Time
 		for i, want := range []router.Health{
-			{Status: router.Up}, {Status: router.Up, Error: bad}, {Status: router.Up},
-			{Status: router.Up, Error: bad}, {Status: router.Up, Error: bad},
-			{Status: router.Down, Error: bad}, {Status: router.Down},
+			{Status: router.Up},
+			{Status: router.Up, Error: bad},
+			{Status: router.Up},
+			{Status: router.Up, Error: bad},
+			{Status: router.Up, Error: bad},
+			{Status: router.Down, Error: bad},
+			{Status: router.Down},
 		} {
 			synctest.Wait()
 			got := target(table, 0).Health()
