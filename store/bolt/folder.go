@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -19,8 +18,9 @@ const (
 	goodName     = "last-good.json"
 	markName     = "initialized" // tells a first start from a lost state
 	newSuffix    = ".new"        // being written; a leftover of a crash on the next start
-	asideSuffix  = ".corrupt-"   // and a time
-	asideMax     = 3             // of each file
+	asideSuffix  = ".corrupt-"   // and the time
+	asideTime    = "20060102T150405Z"
+	asideMax     = 3 // of each file
 
 	lockPoll = 20 * time.Millisecond
 )
@@ -139,34 +139,45 @@ func (f *folder) removeIfThere(name string) error {
 // setAside renames a file that is of no use, so that a person can look at it, and drops the oldest ones
 // of its kind. It returns the new name, or "" when there was no file.
 func (f *folder) setAside(name string, at time.Time) (string, error) {
-	base := name + asideSuffix + at.UTC().Format("20060102T150405Z")
-	to := base
-	for n := 2; f.exists(to); n++ {
-		to = fmt.Sprintf("%s-%d", base, n)
-	}
-	err := f.root.Rename(name, to)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
+	prefix := name + asideSuffix
+	before, err := f.named(prefix)
 	if err != nil {
 		return "", err
 	}
-	return to, f.prune(name + asideSuffix)
-}
-
-// prune keeps the latest files that begin with prefix. Their names sort by time.
-func (f *folder) prune(prefix string) error {
-	list, err := fs.ReadDir(f.root.FS(), ".")
-	if err != nil {
-		return err
-	}
-	list = slices.DeleteFunc(list, func(e fs.DirEntry) bool { return !strings.HasPrefix(e.Name(), prefix) })
-	for _, e := range list[:max(0, len(list)-asideMax)] {
-		if err := f.root.Remove(e.Name()); err != nil {
-			return err
+	if len(before) > 0 { // names must sort by age, also within a second and after the clock was set back
+		latest, err := time.Parse(asideTime, strings.TrimPrefix(before[len(before)-1], prefix))
+		if err == nil && !latest.Before(at.Truncate(time.Second)) {
+			at = latest.Add(time.Second)
 		}
 	}
-	return nil
+	to := prefix + at.UTC().Format(asideTime)
+	if err := f.root.Rename(name, to); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", nil
+		}
+		return "", err
+	}
+	for _, old := range before[:max(0, len(before)+1-asideMax)] {
+		if err := f.root.Remove(old); err != nil {
+			return to, err
+		}
+	}
+	return to, nil
+}
+
+// named lists the files whose names begin so, sorted.
+func (f *folder) named(prefix string) ([]string, error) {
+	list, err := fs.ReadDir(f.root.FS(), ".")
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range list {
+		if strings.HasPrefix(e.Name(), prefix) {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
 }
 
 // syncPath makes a new folder's name durable. It is a courtesy: not every parent may be opened.

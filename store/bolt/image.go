@@ -75,7 +75,8 @@ func (i image) seal() []byte {
 // file is the content of last-good.json. It is put together by hand because json.Marshal would go
 // through the payload again, which is most of a write's time when there are many entries.
 func (i image) file() []byte {
-	return fmt.Appendf(nil, "{\"sha256\":\"%x\",\"payload\":%s}\n", i.sum, i.payload)
+	b := make([]byte, 0, len(i.payload)+128)
+	return fmt.Appendf(b, "{\"sha256\":\"%x\",\"payload\":%s}\n", i.sum, i.payload)
 }
 
 // parseFile reads what file wrote. Anything else is an error, never a part of the content.

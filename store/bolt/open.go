@@ -32,7 +32,7 @@ type Origin int
 const (
 	Fresh     Origin = iota // there was nothing: a first start
 	Intact                  // from the database
-	Recovered               // from last-good.json
+	Recovered               // from a copy that may lack the last write: last-good.json, or the database's own
 	Lost                    // there was state, but neither could be read; the store is empty
 )
 
@@ -128,7 +128,7 @@ func (a *attempt) restore(ctx context.Context) (content, good image, err error) 
 	f := a.folder
 	a.look()
 	marked := f.exists(markName)
-	db, content, dbErr := a.openDatabase()
+	db, content, whole, dbErr := a.openDatabase()
 	if blameless(dbErr) {
 		return content, good, dbErr
 	}
@@ -138,7 +138,7 @@ func (a *attempt) restore(ctx context.Context) (content, good image, err error) 
 		dbErr = fmt.Errorf("it is at revision %d and %s at %d: it lost its last write", content.revision, goodName, good.revision)
 	}
 
-	a.report.Origin = judge(dbErr, goodErr, marked)
+	a.report.Origin = judge(dbErr, goodErr, whole, marked)
 	a.warn(dbErr, goodErr)
 	if dbErr != nil {
 		if content = good; goodErr != nil {
@@ -152,12 +152,13 @@ func (a *attempt) restore(ctx context.Context) (content, good image, err error) 
 	return content, good, a.settle(goodErr, marked)
 }
 
-// judge tells the origin from what could be read.
-func judge(dbErr, goodErr error, marked bool) Origin {
+// judge tells the origin from what could be read. A database with one meta page may be a write behind;
+// only last-good.json can tell.
+func judge(dbErr, goodErr error, whole, marked bool) Origin {
 	switch {
-	case dbErr == nil:
+	case dbErr == nil && (whole || goodErr == nil):
 		return Intact
-	case goodErr == nil:
+	case dbErr == nil, goodErr == nil:
 		return Recovered
 	case missing(dbErr) && missing(goodErr) && !marked:
 		return Fresh
@@ -187,15 +188,15 @@ func (a *attempt) warn(dbErr, goodErr error) {
 	}
 }
 
-func (a *attempt) openDatabase() (*database, image, error) {
-	db, content, whole, err := openDatabase(a.folder, a.options.Timeout/2)
+func (a *attempt) openDatabase() (db *database, content image, whole bool, err error) {
+	db, content, whole, err = openDatabase(a.folder, a.options.Timeout/2)
 	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, image{}, ErrInUse
+		err = ErrInUse
 	}
 	if err == nil && !whole {
-		a.report.warn("%s: one of its two meta pages is damaged; what it holds is verified", databaseName)
+		a.report.warn("%s: one of its two meta pages is damaged; the last write may be missing from it", databaseName)
 	}
-	return db, content, err
+	return db, content, whole, err
 }
 
 // rebuild makes a database of content in the place of the damaged one.
