@@ -86,20 +86,26 @@ func whole(c *http.Client, url string, size int) error {
 	return nil
 }
 
-// crawl begins a request that takes twenty seconds and returns once it is on its way.
+// crawl begins a request that takes twenty seconds, returns once its answer has begun, and tells later how
+// it ended.
 func (s *site) crawl(t *testing.T) <-chan error {
 	t.Helper()
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := c.Get("http://" + s.listen + "/crawl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
+	begun, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		_, err := io.Copy(io.Discard, resp.Body)
-		_ = resp.Body.Close()
+		defer close(begun)
+		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://" + s.listen + "/crawl")
+		if err != nil {
+			ended <- err
+			return
+		}
+		defer resp.Body.Close()
+		begun <- struct{}{}
+		_, err = io.Copy(io.Discard, resp.Body)
 		ended <- err
 	}()
+	if _, ok := <-begun; !ok {
+		t.Fatal(<-ended)
+	}
 	return ended
 }
 
