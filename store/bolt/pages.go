@@ -41,7 +41,8 @@ type inspector struct {
 
 // meta is the part of a meta page that is of interest.
 type meta struct {
-	pageSize, root, freelist, pages, tx uint64
+	pageSize                   int
+	root, freelist, pages, txn uint64
 }
 
 // inspect checks the structure of a file of this size. whole is false when one of the two meta pages is
@@ -51,10 +52,11 @@ func inspect(r io.ReaderAt, size int64) (whole bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if m.pageSize < 1024 || m.pages < 3 || m.pages > uint64(max(size, 0))/m.pageSize {
-		return whole, fmt.Errorf("%d pages of %d bytes in a file of %d", m.pages, m.pageSize, size)
+	page := uint64(os.Getpagesize()) //nolint:gosec // positive
+	if m.pages > uint64(max(size, 0))/page {
+		return whole, fmt.Errorf("%d pages of %d bytes in a file of %d", m.pages, page, size)
 	}
-	i := &inspector{r: r, page: m.pageSize, pages: m.pages, seen: make([]bool, m.pages)}
+	i := &inspector{r: r, page: page, pages: m.pages, seen: make([]bool, m.pages)}
 	if err := i.walk(m.root); err != nil {
 		return whole, err
 	}
@@ -62,7 +64,7 @@ func inspect(r io.ReaderAt, size int64) (whole bool, err error) {
 }
 
 // readMeta returns the valid meta page of the later transaction, as bbolt chooses it, and whether both
-// were valid.
+// were valid. The file of a machine with another page size is refused: last-good.json travels, it does not.
 func readMeta(r io.ReaderAt) (best meta, whole bool, err error) {
 	whole = true
 	for _, at := range []int64{0, int64(os.Getpagesize())} {
@@ -71,7 +73,10 @@ func readMeta(r io.ReaderAt) (best meta, whole bool, err error) {
 			return meta{}, false, err
 		}
 		m, ok := parseMeta(b[pageHead:])
-		if ok && m.tx >= best.tx {
+		if ok && m.pageSize != os.Getpagesize() {
+			return meta{}, false, fmt.Errorf("pages of %d bytes, this machine has %d", m.pageSize, os.Getpagesize())
+		}
+		if ok && m.txn >= best.txn {
 			best = m
 		}
 		whole = whole && ok
@@ -89,7 +94,7 @@ func parseMeta(b []byte) (meta, bool) {
 	ok := u32(b) == metaMagic && u32(b[4:]) == metaVersion && u64(b[metaSize-8:]) == sum.Sum64()
 	// Between these lie flags at 12 and the root bucket's sequence at 24.
 	return meta{
-		pageSize: uint64(u32(b[8:])), root: u64(b[16:]), freelist: u64(b[32:]), pages: u64(b[40:]), tx: u64(b[48:]),
+		pageSize: int(u32(b[8:])), root: u64(b[16:]), freelist: u64(b[32:]), pages: u64(b[40:]), txn: u64(b[48:]),
 	}, ok
 }
 
