@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+func newServeCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve -c switchback.yaml",
+		Short: "Route traffic as the file says",
+		Long: `Route traffic as the file says, until SIGTERM or SIGINT. The file is watched: an edit takes effect
+without a restart, a wrong one changes nothing. SIGHUP reads it at once. A second signal ends at once.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			level := zap.NewAtomicLevel()
+			return serve(cmd.Context(), file, nodeOptions{Log: newLogger(cmd.ErrOrStderr(), level), Level: level, Version: buildVersion()})
+		},
+	}
+	cmd.Flags().StringVarP(&file, "config", "c", "switchback.yaml", "the YAML `file`")
+	return cmd
+}
+
+// serve runs a node until a signal. It listens for signals before anything is open, so none is missed.
+func serve(ctx context.Context, file string, o nodeOptions) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the next signal ends the process, as it does by default
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	n, err := openNode(ctx, file, o)
+	if err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		for {
+			select {
+			case <-hup:
+				n.watcher.Poke()
+			case <-ended:
+				return
+			}
+		}
+	}()
+	return n.Run(ctx)
+}
+
+// newLogger writes JSON lines.
+func newLogger(w io.Writer, level zap.AtomicLevel) *zap.Logger {
+	c := zap.NewProductionEncoderConfig()
+	c.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	c.EncodeDuration = zapcore.StringDurationEncoder
+	c.TimeKey = "time"
+	return zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(c), zapcore.Lock(zapcore.AddSync(w)), level))
+}
