@@ -93,9 +93,9 @@ func (s split) assign(tb testing.TB, keys []string) []int {
 
 // TestShares: by hash and by chance alike, every pool gets its weight within five standard deviations.
 func TestShares(t *testing.T) {
-	const n = 20_000
+	const n = 10_000
 	keys := users(n)
-	for seed := range uint64(60) {
+	for seed := range uint64(50) {
 		r := luck(seed)
 		s := randomSplit(r)
 		byKey, byChance := make([]int, len(s.weights)), make([]int, len(s.weights))
@@ -145,7 +145,7 @@ func TestChanceIsExact(t *testing.T) {
 // TestGrowth: raising the candidate's weight only moves users to it, lowering it only takes users away,
 // also past 50 % and wherever the candidate stands in the file.
 func TestGrowth(t *testing.T) {
-	keys := users(2000)
+	keys := users(1000)
 	for seed := range uint64(20) {
 		r := luck(seed)
 		baseline := r.IntN(2)
@@ -192,8 +192,8 @@ func (s split) walk() []int {
 // walk keep everybody, and who moves at all moves to an earlier place in the walk. Lowering is the same
 // backwards. The last pool before the baseline gets its users from the baseline and nobody else moves.
 func TestRaisingOneOfMany(t *testing.T) {
-	keys := users(5000)
-	for seed := range uint64(60) {
+	keys := users(2000)
+	for seed := range uint64(100) {
 		r := luck(seed)
 		s := randomSplit(r)
 		order := s.walk()
@@ -227,10 +227,10 @@ func TestRaisingOneOfMany(t *testing.T) {
 // walk moves at most the distance: it compares one position with w/r and then w′/r′, and on the part of
 // the users that reach it, at most the smaller of r and r′, that is |Δw| or the change of what is left.)
 func TestFewMove(t *testing.T) {
-	const n = 20_000
+	const n = 10_000
 	keys := users(n)
 	worst := map[int]float64{}
-	for seed := range uint64(120) {
+	for seed := range uint64(100) {
 		r := luck(seed)
 		s := randomSplit(r)
 		next := s
@@ -264,7 +264,7 @@ func slack(n int, share float64) float64 { return 5 * math.Sqrt(float64(n)*share
 
 // TestSeeds: a new version meets other users first, unless the seed is fixed.
 func TestSeeds(t *testing.T) {
-	const n = 50_000
+	const n = 20_000
 	keys := users(n)
 	on := func(seed config.Seed, version string, weight config.Weight) []bool {
 		s := split{weights: []config.Weight{config.Full - weight, weight}, seed: seed, versions: []string{"2.4.0", version}}
@@ -302,7 +302,7 @@ func TestSeeds(t *testing.T) {
 
 // TestServicesDrawApart: the users who meet one service's candidate are not those of the next.
 func TestServicesDrawApart(t *testing.T) {
-	const n = 50_000
+	const n = 20_000
 	half := split{weights: []config.Weight{5000, 5000}, seed: config.SeedFixed}
 	shop, inShop := half.service("shop")
 	blog, inBlog := half.service("blog")
@@ -323,7 +323,7 @@ func TestServicesDrawApart(t *testing.T) {
 
 // TestMintedShares: ids minted from luck are split like any other key.
 func TestMintedShares(t *testing.T) {
-	const n = 50_000
+	const n = 20_000
 	web := service(t, "web", "blue 93", "green 7")
 	web.Sticky.Key = []config.StickyKey{{IssueCookie: "sb_id"}}
 	tab, q, r, green := table(t, web), get("", "/"), luck(9), 0
