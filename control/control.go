@@ -1,0 +1,89 @@
+// Package control owns the life of a decision: it keeps the configuration in force, the durable state of
+// every service and the table made of both, and changes them one at a time. It serves no request, probes
+// no target and speaks no HTTP; what it needs of those who do it asks through Swapper and Prober.
+package control
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/router"
+	"github.com/switchback-proxy/switchback/store"
+)
+
+// Swapper puts a table in force. Swap cannot fail and returns when every request that begins afterwards
+// uses the table.
+type Swapper interface{ Swap(t *router.Table) }
+
+// Prober finds out which targets can serve and says so in their State.
+type Prober interface {
+	// Sync starts and stops probes until they match the targets of all tables together; where two
+	// tables disagree about a check, the later one counts. It does not wait for probes.
+	Sync(tables ...*router.Table)
+	// Wait returns nil once cond holds, which it asks at once and after every finding, and the error of
+	// ctx when that ends first.
+	Wait(ctx context.Context, cond func() bool) error
+}
+
+// Options are what a Loop works with. Config, Store, Swapper and Prober are needed.
+type Options struct {
+	Config  *config.Config // in force from the start
+	Store   store.Store
+	Swapper Swapper
+	Prober  Prober
+	Log     *zap.Logger // nil: no log
+
+	// Reread reads the file now, for Reload. Its error says why the file is not valid. It may deliver
+	// what it read to Offer and Invalid as well. Nil: config.Load of the file of Config.
+	Reread func(ctx context.Context) (*config.Config, error)
+	Now    func() time.Time // nil: time.Now
+
+	Version string // of this program, for Overview
+	Origin  string // how the store was found: fresh, intact, recovered or lost
+	Lost    bool   // the store had states and lost them: those missing are not a first start
+}
+
+// Loop decides. Make one with New, then Start, then Run. Its other methods are safe for concurrent use
+// once Start has returned; those that change something wait until Run takes them up, those that only
+// read never wait.
+type Loop struct {
+	o     Options
+	log   *zap.Logger
+	tasks chan func()   // what Run does next
+	ended chan struct{} // closed when Run returns
+	view  atomic.Pointer[view]
+	wg    sync.WaitGroup // what Run started
+
+	// The rest belongs to the goroutine of Run, and to Start before it.
+	ctx      context.Context // of Run
+	config   *config.Config  // in force
+	table    *router.Table   // in force
+	records  map[string]record
+	listed   store.Revision // of the store when Start read it
+	reload   *reload        // a newer file that is not in force yet; nil: none
+	file     fileStatus
+	writeErr string // of the last write to the store; "" once one succeeded
+}
+
+// New returns a Loop that does nothing yet.
+func New(o Options) *Loop {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Reread == nil {
+		file := o.Config.File
+		o.Reread = func(context.Context) (*config.Config, error) { return config.Load(file) }
+	}
+	return &Loop{
+		o: o, log: o.Log, records: map[string]record{},
+		tasks: make(chan func()), ended: make(chan struct{}),
+	}
+}

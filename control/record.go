@@ -1,0 +1,207 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/rollout"
+	"github.com/switchback-proxy/switchback/router"
+	"github.com/switchback-proxy/switchback/store"
+)
+
+// prefix is where states are kept: service/<name>.
+const prefix = "service/"
+
+// storeTimeout bounds one call of the store: everybody else waits behind it.
+const storeTimeout = 2 * time.Second
+
+// attempts is how often a change that lost a race starts again from what is there.
+const attempts = 16
+
+// errStore is wrapped by every error of the store but a conflict.
+var errStore = errors.New("state cannot be written")
+
+// record is what this node knows of one service's state.
+type record struct {
+	state    rollout.State  // in force here, when the service is in the file
+	revision store.Revision // the newest known of the key; 0: never written
+	absent   bool           // the key is gone since
+	ahead    bool           // the store does not have this state yet
+	lost     bool           // the store has something that cannot be read, and there is no state
+}
+
+// prev is what the next write must find.
+func (r record) prev() store.Revision {
+	if r.absent {
+		return 0
+	}
+	return r.revision
+}
+
+// draft is the next state of a service on its way into force.
+type draft struct {
+	service  string
+	state    rollout.State
+	actions  []rollout.Action
+	revision store.Revision // once written
+	ahead    bool           // goes into force although the store did not take it
+}
+
+// write makes a draft durable. It changes nothing else: what is in force stays.
+func (l *Loop) write(d *draft) error {
+	rev, err := l.put(d.service, d.state)
+	if err != nil {
+		return err
+	}
+	d.revision = rev
+	return nil
+}
+
+// put writes a state over the one known. ErrConflict, errStore.
+func (l *Loop) put(service string, s rollout.State) (store.Revision, error) {
+	value, err := s.Encode()
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, storeTimeout)
+	defer cancel()
+	rev, err := l.o.Store.Put(ctx, prefix+service, value, l.records[service].prev())
+	if errors.Is(err, store.ErrConflict) {
+		return 0, err
+	}
+	l.noteWrite(err)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errStore, err)
+	}
+	return rev, nil
+}
+
+// noteWrite shows whether the store takes writes.
+func (l *Loop) noteWrite(err error) {
+	was := l.writeErr
+	l.writeErr = ""
+	if err != nil {
+		l.writeErr = err.Error()
+	}
+	if was != l.writeErr {
+		l.publish()
+	}
+}
+
+// refresh makes sure that this node goes on from what the store has now.
+func (l *Loop) refresh(service string) error {
+	ctx, cancel := context.WithTimeout(l.ctx, storeTimeout)
+	defer cancel()
+	e, err := l.o.Store.Get(ctx, prefix+service)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		l.vanished(service, 0)
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w: %w", errStore, err)
+	case e.Revision <= l.records[service].revision:
+		return nil
+	}
+	return l.adopt(service, e)
+}
+
+// adopt puts a state in force that somebody else wrote. One that cannot be read changes nothing: what
+// this node has is the previous copy.
+func (l *Loop) adopt(service string, e store.Entry) error {
+	rec := l.records[service]
+	state, err := rollout.Decode(e.Value)
+	if err != nil {
+		l.log.Warn("state unreadable", zap.String("service", service), zap.Error(err))
+		rec.revision, rec.absent, rec.lost = e.Revision, false, rec.state.Empty()
+		l.records[service] = rec
+		l.publish()
+		return nil
+	}
+	if rec.ahead && !l.wrote(rec, e) {
+		l.log.Warn("change made without the store was superseded", zap.String("service", service))
+	}
+	next := record{state: state, revision: e.Revision}
+	if l.config.Service(service) == nil {
+		l.records[service] = next
+		return nil
+	}
+	table, err := l.compile(l.config, l.table, map[string]rollout.State{service: state})
+	if err != nil {
+		return fmt.Errorf("apply state of %s at revision %d: %w", service, e.Revision, err)
+	}
+	l.records[service] = next
+	l.enforce(table)
+	l.log.Info("state followed", zap.String("service", service), zap.Int64("revision", int64(e.Revision)))
+	return nil
+}
+
+// wrote reports whether e is this node's own state, written although the store said it was unavailable.
+func (l *Loop) wrote(rec record, e store.Entry) bool {
+	value, err := rec.state.Encode()
+	return err == nil && bytes.Equal(value, e.Value)
+}
+
+// vanished notes that the key is gone. What is in force stays and is written again.
+func (l *Loop) vanished(service string, at store.Revision) {
+	rec, ok := l.records[service]
+	if !ok || rec.absent || rec.revision == 0 {
+		return
+	}
+	l.log.Warn("state vanished from the store", zap.String("service", service))
+	rec.revision, rec.absent, rec.ahead = max(at, rec.revision), true, !rec.state.Empty()
+	l.records[service] = rec
+	l.publish()
+}
+
+// compile makes the table for a configuration from the states known, with next in place of some.
+func (l *Loop) compile(c *config.Config, prev *router.Table, next map[string]rollout.State) (*router.Table, error) {
+	in := make(map[string]router.Intent, len(c.Services))
+	for i := range c.Services {
+		name := c.Services[i].Name
+		s, ok := next[name]
+		if !ok {
+			s = l.records[name].state
+		}
+		in[name] = router.Intent{Weights: s.InForce(), Baseline: s.Baseline}
+	}
+	return router.Compile(c, in, prev)
+}
+
+// enforce puts a table in force and shows it. It cannot fail.
+func (l *Loop) enforce(t *router.Table) {
+	l.table = t
+	l.o.Swapper.Swap(t)
+	if l.reload != nil && l.reload.next != nil {
+		l.o.Prober.Sync(l.reload.next, t)
+	} else {
+		l.o.Prober.Sync(t)
+	}
+	l.publish()
+}
+
+// announce writes decisions to the log.
+func (l *Loop) announce(service string, rev store.Revision, actions []rollout.Action) {
+	for _, a := range actions {
+		announce, ok := a.(rollout.Announce)
+		if !ok {
+			continue
+		}
+		d := announce.Decision
+		fields := []zap.Field{
+			zap.String("service", service), zap.Int64("revision", int64(rev)),
+			zap.String("verb", string(d.Verb)), zap.String("by", d.By), zap.String("from", d.Remote),
+			zap.String("reason", d.Reason), zap.String("sentence", d.Sentence),
+		}
+		if announce.Warn {
+			l.log.Warn("traffic decided", fields...)
+		} else {
+			l.log.Info("traffic decided", fields...)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package control
+
+import (
+	"maps"
+	"time"
+
+	"github.com/switchback-proxy/switchback/admin/api"
+	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/rollout"
+	"github.com/switchback-proxy/switchback/router"
+)
+
+// view is what readers see: immutable, but for the health and the requests in flight of the tables'
+// targets.
+type view struct {
+	config   *config.Config
+	table    *router.Table
+	records  map[string]record
+	file     fileStatus
+	starved  []*router.Pool // what a newer file waits for
+	writeErr string
+}
+
+// publish shows readers what is in force now.
+func (l *Loop) publish() {
+	v := &view{
+		config: l.config, table: l.table, records: maps.Clone(l.records),
+		file: l.file, writeErr: l.writeErr,
+	}
+	if l.reload != nil && l.reload.next != nil {
+		v.starved = l.reload.starved
+	}
+	l.view.Store(v)
+}
+
+// notYet says that a file is not in force, what it waits for, and what becomes of it.
+func (v *view) notYet(what string) error {
+	detail := what
+	if len(v.starved) > 0 {
+		detail = sayStarved(v.starved) + "; " + what
+	}
+	p := api.Problem(api.TypePoolNotReady, "%s", detail)
+	p.Targets = notUp(v.starved)
+	return p
+}
+
+// Overview is all services and what this node says of itself.
+func (l *Loop) Overview() api.Overview {
+	v := l.view.Load()
+	o := api.Overview{
+		Node: api.Node{
+			Version: l.o.Version,
+			Config: api.Config{
+				File: v.config.File, Digest: v.config.Digest, LoadedAt: v.file.loadedAt,
+				Error: v.file.err, Waiting: sayStarved(v.starved),
+			},
+			State: api.State{Origin: l.o.Origin, Error: v.writeErr},
+		},
+		Services: make([]api.Service, 0, len(v.config.Services)),
+	}
+	for i := range v.config.Services {
+		o.Services = append(o.Services, v.service(&v.config.Services[i]))
+	}
+	return o
+}
+
+// Service is one service, or a not-found *api.Error.
+func (l *Loop) Service(name string) (api.Service, error) {
+	v := l.view.Load()
+	svc := v.config.Service(name)
+	if svc == nil {
+		return api.Service{}, unknownService(name)
+	}
+	return v.service(svc), nil
+}
+
+func (v *view) service(svc *config.Service) api.Service {
+	rec, s := v.records[svc.Name], v.table.Service(svc.Name)
+	state := rec.state
+	out := api.Service{
+		Name: svc.Name, Revision: int64(rec.revision), Why: state.Why.String(), Durable: !rec.ahead,
+		Roles: roles(s),
+		Weights: api.Layers{
+			File: percent(svc, state.Basis), InForce: percent(svc, state.InForce()),
+			Pending: percent(svc, state.Pending(svc)),
+		},
+		Pools: make(map[string]api.Pool, len(s.Pools)),
+		Undo:  sayUndo(svc, state, facts(s)),
+	}
+	if i := state.Intent; i != nil {
+		out.Weights.Intent = &api.Intent{Weights: percent(svc, i.Weights), By: i.By, At: i.At, Reason: i.Reason}
+	}
+	if p := state.Paused; p != nil {
+		out.Paused = &api.Pause{By: p.By, At: p.At, Reason: p.Reason}
+	}
+	for _, p := range s.Pools {
+		out.Order = append(out.Order, p.Name)
+		out.Pools[p.Name] = api.Pool{
+			Version: p.Version, Up: p.Count(router.Up), InFlight: p.InFlight(), Targets: targets(p.Targets),
+		}
+	}
+	return out
+}
+
+func roles(s *router.Service) api.Roles {
+	name := func(p *router.Pool) string {
+		if p == nil {
+			return ""
+		}
+		return p.Name
+	}
+	return api.Roles{
+		Baseline: name(s.Baseline), Candidate: name(s.Candidate), Live: name(s.Baseline), Idle: name(s.Idle()),
+	}
+}
+
+// sayUndo is the command that undoes the last change, why it cannot, or "" when there is none.
+func sayUndo(svc *config.Service, s rollout.State, f rollout.Facts) string {
+	possible, why := rollout.Undo(svc, s, f)
+	switch {
+	case possible:
+		return undo(svc.Name)
+	case why != "":
+		return "undo impossible: " + why
+	}
+	return ""
+}
+
+// Sample is the layers of one service's weights, for metrics.
+type Sample struct {
+	Service string
+	Pools   []string       // in file order
+	File    config.Weights // taken over; those that wait during a pause are not
+	Intent  config.Weights // nil: none
+	InForce config.Weights
+	Since   time.Time // when file and intent began to differ; zero: they do not
+}
+
+// Samples is a Sample of each service, in file order. The weights must not be changed.
+func (l *Loop) Samples() []Sample {
+	v := l.view.Load()
+	samples := make([]Sample, 0, len(v.config.Services))
+	for i := range v.config.Services {
+		svc := &v.config.Services[i]
+		state := v.records[svc.Name].state
+		s := Sample{Service: svc.Name, File: state.Basis, InForce: state.InForce()}
+		for _, p := range svc.Pools {
+			s.Pools = append(s.Pools, p.Name)
+		}
+		if state.Intent != nil {
+			s.Intent, s.Since = state.Intent.Weights, state.Intent.Since
+		}
+		samples = append(samples, s)
+	}
+	return samples
+}
