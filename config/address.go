@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -148,4 +149,35 @@ func targetHost(s string) (string, *flaw) {
 		return bad("scoped")
 	}
 	return ip.String(), nil
+}
+
+// upstreamHost is preserve, target or the Host to send.
+func upstreamHost(s string) (string, *flaw) {
+	words := []string{"preserve", "target"}
+	if slices.Contains(words, s) {
+		return s, nil
+	}
+	if lower := strings.ToLower(s); slices.Contains(words, lower) {
+		return "", &flaw{quote(s) + " is not known here", "did you mean " + quote(lower) + "?"}
+	}
+	literal := func(hint string) (string, *flaw) { return "", &flaw{quote(s) + " is not a host", hint} }
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		host, port = s, "80"
+		if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+			host = s[1 : len(s)-1]
+		}
+	}
+	if n, ok := portNumber(port); !ok || n == 0 {
+		return literal("a port is a number from 1 to 65535")
+	}
+	ip, err := netip.ParseAddr(host)
+	brackets := strings.HasPrefix(s, "[")
+	switch {
+	case err == nil && (ip.Zone() != "" || ip.Is6() != brackets):
+		return literal("write IPv6 addresses in brackets and without a zone, IPv4 without brackets")
+	case err != nil && (brackets || domain(strings.ToLower(host)) != nil):
+		return literal("write preserve, target or the host to send, such as shop.internal:8080")
+	}
+	return s, nil
 }

@@ -10,7 +10,7 @@ import (
 // Config is a whole, valid file with every default filled in. It is immutable once returned: readers
 // share it without locks.
 type Config struct {
-	File      string // as given to Load; "" when parsed from memory
+	File      string // as given to Load or Parse; "" when parsed from memory
 	Digest    string // hex SHA-256 of the file's bytes
 	Listeners []Listener
 	Admin     Admin
@@ -48,7 +48,7 @@ type Listener struct {
 type TLS struct{ Certificates []Certificate }
 
 // Certificate is a pair of PEM files. Relative paths are relative to the file's folder and resolved
-// by Load.
+// by Parse.
 type Certificate struct{ Cert, Key string }
 
 // Admin is where people and tools reach the API.
@@ -103,8 +103,8 @@ type Log struct {
 // Service is hosts and paths, the pools behind them and how traffic is split.
 type Service struct {
 	Name     string
-	Hosts    []string // lower-case; "*.example.com" is a wildcard; empty: any host
-	Paths    []string // prefixes on whole segments, at least one
+	Hosts    []string // lower-case; "*.example.com" is a wildcard; IPv6 without brackets; empty: any host
+	Paths    []string // prefixes on whole segments, at least one; no trailing slash but in "/"
 	Pools    []Pool   // in file order
 	Weights  Weights  // sum Full; a missing pool has 0
 	Balance  Balance

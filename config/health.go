@@ -1,10 +1,7 @@
 package config
 
 import (
-	"net"
-	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -79,32 +76,4 @@ func statusRange(s string) (StatusRange, bool) {
 func status(s string) (int, bool) {
 	n, err := strconv.Atoi(s)
 	return n, err == nil && isDigits(s) && n >= 100 && n <= 599
-}
-
-// upstreamHost is preserve, target or the Host to send.
-func upstreamHost(s string) (string, *flaw) {
-	words := []string{"preserve", "target"}
-	if slices.Contains(words, s) {
-		return s, nil
-	}
-	if lower := strings.ToLower(s); slices.Contains(words, lower) {
-		return "", &flaw{quote(s) + " is not known here", "did you mean " + quote(lower) + "?"}
-	}
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
-		host, port = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"), "80"
-	}
-	if n, ok := portNumber(port); !ok || n == 0 {
-		return "", &flaw{"port " + quote(port) + " is not a number from 1 to 65535", ""}
-	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		if ip.Zone() != "" || ip.Is6() && !strings.HasPrefix(s, "[") {
-			return "", &flaw{quote(s) + " is not a host", "write IPv6 addresses in brackets, without a zone"}
-		}
-		return s, nil
-	}
-	if strings.HasPrefix(s, "[") || domain(strings.ToLower(host)) != nil {
-		return "", &flaw{quote(s) + " is not a host", "write preserve, target or the host to send, such as shop.internal:8080"}
-	}
-	return s, nil
 }

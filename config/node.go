@@ -88,19 +88,18 @@ func (p *parser) expand(y *yaml.Node, parent *node, segment string, depth int) *
 	if !p.withinBounds(n, depth) {
 		return nil
 	}
-	switch y.Kind {
-	case yaml.MappingNode:
+	switch {
+	case y.Kind == yaml.MappingNode:
 		p.expandMapping(y, n, depth)
-	case yaml.SequenceNode:
+	case y.Kind == yaml.SequenceNode:
 		for i, item := range y.Content {
 			n.items = append(n.items, p.expand(item, n, "["+strconv.Itoa(i)+"]", depth+1))
 		}
-	}
-	switch {
-	case y.Style&yaml.TaggedStyle != 0:
-		p.spoil(n, flaw{"has the tag " + quote(y.Tag), "remove the tag; quote what is text"})
-	case y.Kind == yaml.ScalarNode && n.plain && bareWord(y.Value):
+	case n.plain && bareWord(y.Value):
 		p.spoil(n, flaw{"is a bare " + y.Value + ", which YAML versions read differently", bareHint(y.Value)})
+	}
+	if y.Style&yaml.TaggedStyle != 0 {
+		p.spoil(n, flaw{"has the tag " + quote(y.Tag), "remove the tag; quote what is text"})
 	}
 	return n
 }
@@ -149,19 +148,17 @@ func (p *parser) expandMapping(y *yaml.Node, n *node, depth int) {
 
 // expandKey is nil when the key cannot be one.
 func (p *parser) expandKey(y *yaml.Node, parent *node, depth int) *node {
-	segment := ""
-	if y.Kind == yaml.ScalarNode {
-		segment = y.Value
+	for y.Kind == yaml.AliasNode {
+		y = y.Alias
 	}
-	key := p.expand(y, parent, segment, depth+1)
-	if key == nil {
+	if y.Kind != yaml.ScalarNode {
+		at := &node{line: y.Line, column: y.Column, parent: parent, segment: "?"}
+		p.report(at, flaw{"a key must be text", ""})
 		return nil
 	}
-	key.segment = key.value
+	key := p.expand(y, parent, y.Value, depth+1)
 	switch {
-	case key.kind != yaml.ScalarNode:
-		key.segment = "?"
-		p.report(key, flaw{"a key must be text", ""})
+	case key == nil:
 	case key.tag == "!!merge":
 		p.report(key, flaw{"merge keys are not supported", "use defaults, or write the keys out"})
 	case key.tag == "!!null":

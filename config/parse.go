@@ -25,8 +25,7 @@ func Parse(file string, data []byte) (*Config, error) {
 	p := &parser{file: file, told: map[place]bool{}, routes: map[route]owner{}}
 	c := p.config(data)
 	if len(p.problems) > 0 {
-		p.problems.sort()
-		return nil, p.problems
+		return nil, p.all()
 	}
 	c.File = file
 	c.Digest = Digest(data)

@@ -98,7 +98,7 @@ func TestProblemsAreBounded(t *testing.T) {
 	if len(problems) != maxProblems+1 {
 		t.Fatalf("got %d problems, want %d", len(problems), maxProblems+1)
 	}
-	if last := problems[maxProblems].Msg; last != "there are more problems than are shown" {
+	if last := problems[maxProblems].Msg; last != "the list of problems ends here" {
 		t.Errorf("last: got %q", last)
 	}
 }

@@ -61,11 +61,19 @@ func (p Problems) sort() {
 	})
 }
 
+// maxProblems keeps the answer to a hopeless file readable, and small.
+const maxProblems = 1000
+
 // flaw is what is wrong with a value and what would be right; where it stands is added by report.
 type flaw struct{ msg, hint string }
 
-// report notes a flaw of n. A node that already has one that makes its value meaningless stays silent,
-// and one flaw of one place is told once, however many services inherit it.
+// place is what tells problems apart: a default that many services inherit is wrong once.
+type place struct {
+	line, column int
+	msg          string
+}
+
+// report notes a flaw of n, unless n has one already that makes its value meaningless.
 func (p *parser) report(n *node, f flaw) {
 	if n.bad {
 		return
@@ -79,23 +87,28 @@ func (p *parser) spoil(n *node, f flaw) {
 	n.bad = true
 }
 
-// maxProblems keeps the answer to a hopeless file readable, and small.
-const maxProblems = 1000
-
-type place struct {
-	line, column int
-	msg          string
-}
-
 func (p *parser) add(problem Problem) {
 	at := place{problem.Line, problem.Column, problem.Msg}
-	if p.told[at] || len(p.problems) > maxProblems {
+	if p.told[at] || p.full() {
 		return
-	}
-	if len(p.problems) == maxProblems {
-		problem = Problem{Line: problem.Line, Msg: "there are more problems than are shown", Hint: "correct those above first"}
 	}
 	p.told[at] = true
 	problem.File = p.file
 	p.problems = append(p.problems, problem)
+}
+
+func (p *parser) full() bool { return len(p.problems) >= maxProblems }
+
+// all is the problems in the order of the file.
+func (p *parser) all() Problems {
+	p.problems.sort()
+	if p.full() {
+		p.problems = append(p.problems, Problem{
+			File: p.file,
+			Line: p.problems[maxProblems-1].Line,
+			Msg:  "the list of problems ends here",
+			Hint: "correct those above and check again",
+		})
+	}
+	return p.problems
 }

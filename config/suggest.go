@@ -16,7 +16,7 @@ const (
 
 // nearest is the hint for a word that is not among the known ones.
 func (p *parser) nearest(word string, known []string) string {
-	if len(p.problems) > maxProblems {
+	if p.full() {
 		return ""
 	}
 	if s := suggest(word, known); s != "" {

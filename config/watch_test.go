@@ -19,8 +19,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is how long a test waits for what must come, silence how long for what must not.
 const (
 	patience = 10 * time.Second
-	silence  = 400 * time.Millisecond
-	calm     = 100 * time.Millisecond // a quiet time that outlasts the gap between two system calls
+	silence  = 200 * time.Millisecond
+	calm     = 50 * time.Millisecond // a quiet time that outlasts the gap between two system calls
 )
 
 // never is a poll so slow that only events can be what found a change.
@@ -119,6 +119,21 @@ func TestWatchFolderReplaced(t *testing.T) {
 	w.want(t, 3)
 }
 
+// A folder further up is replaced, which no event tells: the poll finds it.
+func TestWatchTreeReplaced(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	for n, tree := range []string{"now", "next"} {
+		must(t, os.MkdirAll(filepath.Join(root, tree, "etc"), 0o700))
+		write(t, filepath.Join(root, tree, "etc", "switchback.yaml"), file(n+1))
+	}
+	w := watch(t, filepath.Join(root, "now", "etc", "switchback.yaml"), WatchOptions{Quiet: calm, Poll: 10 * time.Millisecond})
+	must(t, os.Rename(filepath.Join(root, "now"), filepath.Join(root, "past")))
+	must(t, os.Rename(filepath.Join(root, "next"), filepath.Join(root, "now")))
+	w.want(t, 2)
+	w.wantNothing(t)
+}
+
 func TestWatchUnchanged(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -175,7 +190,7 @@ func TestWatchShortAbsence(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "switchback.yaml")
 	write(t, path, file(1))
-	w := watch(t, path, WatchOptions{Quiet: 2 * time.Second, Poll: never})
+	w := watch(t, path, WatchOptions{Quiet: time.Second, Poll: never})
 	must(t, os.Rename(path, path+"~"))
 	w.wantNothing(t)
 	must(t, os.Rename(path+"~", path))
