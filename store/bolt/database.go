@@ -94,8 +94,9 @@ func buildDatabase(f *folder, content image) error {
 	})
 	if err != nil {
 		d.abandon(err)
+		return errors.Join(err, f.removeIfThere(databaseName+newSuffix)) // gives back the room it took
 	}
-	return err
+	return nil
 }
 
 func (d *database) options(f *folder, wait time.Duration) *bbolt.Options {

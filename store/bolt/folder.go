@@ -77,7 +77,7 @@ func flock(file *os.File, wait time.Duration) error {
 // write puts a whole file in place: whatever happens, the name has the old content or the new one.
 func (f *folder) write(name string, content []byte) error {
 	if err := f.writeNew(name+newSuffix, content); err != nil {
-		return err
+		return errors.Join(err, f.removeIfThere(name+newSuffix)) // gives back the room it took
 	}
 	return f.install(name)
 }
@@ -90,13 +90,11 @@ func (f *folder) writeNew(name string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := file.Write(content); err != nil {
-		return errors.Join(err, file.Close())
+	_, err = file.Write(content)
+	if err == nil {
+		err = file.Sync()
 	}
-	if err := file.Sync(); err != nil {
-		return errors.Join(err, file.Close())
-	}
-	return file.Close()
+	return errors.Join(err, file.Close())
 }
 
 // install gives a new file, complete and synced, its name.
