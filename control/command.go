@@ -31,6 +31,7 @@ func (l *Loop) command(ctx context.Context, service string, call api.Call, e rol
 
 // execute starts again from what is there as long as somebody else was faster.
 func (l *Loop) execute(service string, ifMatch int64, e rollout.Commanded) (api.Change, error) {
+	e.At = l.o.Now()
 	for range attempts {
 		change, err := l.try(service, ifMatch, e)
 		if errors.Is(err, store.ErrConflict) {
@@ -57,7 +58,7 @@ func (l *Loop) try(service string, ifMatch int64, e rollout.Commanded) (api.Chan
 	if ifMatch != 0 && ifMatch != int64(rec.revision) {
 		return api.Change{}, stale(service, ifMatch, rec.revision)
 	}
-	e.At, e.Facts = l.o.Now(), facts(before.Service(service))
+	e.Facts = facts(before.Service(service))
 	next, actions, err := rollout.Step(svc, rec.state, e)
 	if err != nil {
 		return api.Change{}, l.refused(service, err)

@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/rollout"
@@ -18,12 +19,13 @@ type plan struct {
 }
 
 // plan works out what becomes of the states and the table under a file. A *rollout.Refusal wrapped with
-// the service's name says that the file must not come into force.
-func (l *Loop) plan(c *config.Config, prev *router.Table) (*plan, error) {
+// the service's name says that the file must not come into force. Asked again at the same time on the same
+// states, it has the same drafts.
+func (l *Loop) plan(c *config.Config, at time.Time, prev *router.Table) (*plan, error) {
 	p := &plan{config: c}
 	next := map[string]rollout.State{}
 	for i := range c.Services {
-		d, err := l.step(&c.Services[i])
+		d, err := l.step(&c.Services[i], at)
 		if err != nil {
 			return nil, fmt.Errorf("service %s: %w", c.Services[i].Name, err)
 		}
@@ -38,11 +40,11 @@ func (l *Loop) plan(c *config.Config, prev *router.Table) (*plan, error) {
 }
 
 // step lets the file speak about one service; nil when that changes nothing.
-func (l *Loop) step(svc *config.Service) (*draft, error) {
+func (l *Loop) step(svc *config.Service, at time.Time) (*draft, error) {
 	rec, known := l.records[svc.Name]
 	starting := l.config == nil
 	event := rollout.File{
-		At:      l.o.Now(),
+		At:      at,
 		Lost:    rec.lost || starting && l.o.Lost && !known,
 		Serving: !starting && l.config.Service(svc.Name) != nil,
 	}

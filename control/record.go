@@ -56,11 +56,29 @@ type draft struct {
 // write makes a draft durable. It changes nothing else: what is in force stays.
 func (l *Loop) write(d *draft) error {
 	rev, err := l.put(d.service, d.state)
-	if err != nil {
-		return err
+	if errors.Is(err, store.ErrConflict) {
+		rev, err = l.own(d.service, d.state, err)
 	}
 	d.revision = rev
-	return nil
+	return err
+}
+
+// own looks whether a conflict is with this node itself: a store that says it is unavailable may have
+// written even so. If it is not, the conflict stays.
+func (l *Loop) own(service string, s rollout.State, conflict error) (store.Revision, error) {
+	ctx, cancel := context.WithTimeout(l.ctx, storeTimeout)
+	defer cancel()
+	e, err := l.o.Store.Get(ctx, prefix+service)
+	if err != nil || !holds(e, s) {
+		return 0, conflict
+	}
+	return e.Revision, nil
+}
+
+// holds reports whether an entry is a state as this node writes it.
+func holds(e store.Entry, s rollout.State) bool {
+	value, err := s.Encode()
+	return err == nil && bytes.Equal(value, e.Value)
 }
 
 // put writes a state over the one known. ErrConflict, errStore.
@@ -123,7 +141,7 @@ func (l *Loop) adopt(service string, e store.Entry) error {
 		l.publish()
 		return nil
 	}
-	if rec.ahead && !l.wrote(rec, e) {
+	if rec.ahead && !holds(e, rec.state) {
 		l.log.Warn("change made without the store was superseded", zap.String("service", service))
 	}
 	next := record{state: state, revision: e.Revision}
@@ -139,12 +157,6 @@ func (l *Loop) adopt(service string, e store.Entry) error {
 	l.enforce(table)
 	l.log.Info("state followed", zap.String("service", service), zap.Int64("revision", int64(e.Revision)))
 	return nil
-}
-
-// wrote reports whether e is this node's own state, written although the store said it was unavailable.
-func (l *Loop) wrote(rec record, e store.Entry) bool {
-	value, err := rec.state.Encode()
-	return err == nil && bytes.Equal(value, e.Value)
 }
 
 // vanished notes that the key is gone. What is in force stays and is written again.

@@ -17,6 +17,7 @@ import (
 // reload is a valid file on its way into force.
 type reload struct {
 	config  *config.Config
+	at      time.Time          // when it was offered
 	next    *router.Table      // what would be in force; new targets are probed in it. Nil: not waiting
 	starved []*router.Pool     // of next: what it waits for
 	refused bool               // by the store: tried again every second
@@ -104,10 +105,13 @@ func (l *Loop) attempt() {
 		return
 	}
 	r.halt()
+	if !r.refused {
+		r.at = l.o.Now()
+	}
 	var p *plan
 	err := store.ErrConflict
 	for i := 0; i < attempts && errors.Is(err, store.ErrConflict); i++ {
-		if p, err = l.plan(r.config, r.prev(l.table)); err != nil {
+		if p, err = l.plan(r.config, r.at, r.prev(l.table)); err != nil {
 			break
 		}
 		if starved := starved(l.table, p.table); len(starved) > 0 {

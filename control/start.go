@@ -51,7 +51,7 @@ func (l *Loop) list(ctx context.Context) error {
 }
 
 func (l *Loop) first() error {
-	p, err := l.plan(l.o.Config, nil)
+	p, err := l.plan(l.o.Config, l.o.Now(), nil)
 	if err != nil {
 		return err
 	}
