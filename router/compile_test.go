@@ -32,8 +32,8 @@ func TestCompileRefuses(t *testing.T) {
 		},
 		{"nothing", []config.Service{shop()}, intents{"shop": {Weights: config.Weights{}}}, []string{"service shop: ", "0 %"}},
 		{
-			"below zero", []config.Service{shop()},
-			intents{"shop": {Weights: config.Weights{"blue": 10500, "green": -500}}}, []string{"service shop: ", " %"},
+			"below zero", []config.Service{service(t, "shop", "blue 100", "green 0", "grey 0")},
+			intents{"shop": {Weights: config.Weights{"blue": 6000, "green": 5000, "grey": -1000}}}, []string{"service shop: ", "grey", "-10 %"},
 		},
 		{
 			"same host and path", []config.Service{mounted(t, "a", "x.test shop.test", "/ /api"), mounted(t, "b", "shop.test", "/v1 /api")},

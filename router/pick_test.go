@@ -121,6 +121,48 @@ func TestLeastInflightNeverTakesTheBusiest(t *testing.T) {
 	}
 }
 
+// TestLeastInflightDrawsTwo: every pair of targets is equally likely, so the one that only beats the
+// busiest serves when it meets that one, a third of the time.
+func TestLeastInflightDrawsTwo(t *testing.T) {
+	for busiest := range 3 {
+		p := weighted(t, config.LeastInflight, 1, 1, 1)
+		idle, second := p.Targets[(busiest+1)%3], p.Targets[(busiest+2)%3]
+		second.Begin()
+		for range 5 {
+			p.Targets[busiest].Begin()
+		}
+		const n = 20_000
+		got := picks(t, p, n, luck(6).Uint64)
+		if got[busiest] != 0 || !near(got[slices.Index(p.Targets, idle)], n, 2.0/3) {
+			t.Errorf("busiest %d: picks %v, want two thirds at the idle target", busiest, got)
+		}
+	}
+}
+
+// TestTargetIsDrawnApartFromPool: the luck that leads to a small pool says nothing about its targets.
+func TestTargetIsDrawnApartFromPool(t *testing.T) {
+	web := service(t, "web", "blue 95", "green 5")
+	web.Pools[1].Targets = targets("green", 1, 1, 1)
+	tab, r := table(t, web), luck(7)
+	green := tab.Service("web").Candidate
+	green.Targets[0].Begin()
+	green.Targets[1].Begin()
+	n, idle := 0, 0
+	for range 100_000 {
+		d := decide(t, tab, get("", "/"), [2]uint64{r.Uint64(), r.Uint64()})
+		if d.Pool != green {
+			continue
+		}
+		n++
+		if d.Target == green.Targets[2] {
+			idle++
+		}
+	}
+	if !near(idle, n, 2.0/3) {
+		t.Errorf("the idle one of three targets gets %d of %d, want two thirds", idle, n)
+	}
+}
+
 // TestLeastInflightAtRest: one request at a time leaves nothing in flight to compare; then weights
 // alone decide, and no target starves.
 func TestLeastInflightAtRest(t *testing.T) {
