@@ -9,11 +9,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/router"
 	"github.com/switchback-proxy/switchback/store"
+	"go.uber.org/zap"
 )
 
 // Swapper puts a table in force. Swap cannot fail and returns when every request that begins afterwards

@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/store"
+	"go.uber.org/zap"
 )
 
 // follow hands Run every change of a state, until ctx ends. Trouble with the store is said once and

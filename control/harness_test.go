@@ -11,15 +11,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-	"go.uber.org/zap/zaptest/observer"
-
 	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/rollout"
 	"github.com/switchback-proxy/switchback/router"
 	"github.com/switchback-proxy/switchback/store"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // node is a Loop that runs in a test, with a prober and a swapper that tell what they saw.
@@ -335,10 +334,10 @@ func blueGreen(blue config.Weight) *config.Config {
 }
 
 // withTimeout is an edit that is not about weights.
-func withTimeout(c *config.Config, d time.Duration) *config.Config {
+func withTimeout(c *config.Config) *config.Config {
 	services := slices.Clone(c.Services)
 	for i := range services {
-		services[i].Timeouts.Request = d
+		services[i].Timeouts.Request = time.Minute
 	}
 	return files(services...)
 }

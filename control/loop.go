@@ -6,9 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/store"
+	"go.uber.org/zap"
 )
 
 // retryEvery is how long what the store refused waits for the next try.

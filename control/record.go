@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/rollout"
 	"github.com/switchback-proxy/switchback/router"
 	"github.com/switchback-proxy/switchback/store"
+	"go.uber.org/zap"
 )
 
 // prefix is where states are kept: service/<name>.

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/router"
 	"github.com/switchback-proxy/switchback/store"
+	"go.uber.org/zap"
 )
 
 // reload is a valid file on its way into force.

@@ -93,7 +93,7 @@ func TestReloadDoesNotWait(t *testing.T) {
 		name string
 		to   *config.Config
 	}{
-		{"an unrelated edit with the pool down", withTimeout(blueGreen(100), time.Minute)},
+		{"an unrelated edit with the pool down", withTimeout(blueGreen(100))},
 		{"targets exchanged of a pool that was down", file(config.All("blue"), "blue n1", "green g1 g2")},
 		{"a new service", files(blueGreen(100).Services[0], service("web", config.All("a"), "a n1"))},
 		{"a new pool without weight", file(config.All("blue"), "blue@2.4.0 b1 b2", "green@2.5.0 g1 g2", "red n1")},

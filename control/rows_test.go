@@ -82,9 +82,9 @@ func TestRow2UnrelatedEdit(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
 		m.boot(blueGreen(100))
 		m.cutover("green")
-		m.apply(withTimeout(blueGreen(100), time.Minute))
+		m.apply(withTimeout(blueGreen(100)))
 		m.want("green=100")
-		m.boot(withTimeout(blueGreen(100), time.Minute))
+		m.boot(withTimeout(blueGreen(100)))
 		m.want("green=100")
 		if s := m.service(); s.Weights.Intent == nil || s.Weights.Intent.By != "ci" || s.Weights.Intent.Reason != "release" || s.Roles.Live != "green" {
 			t.Errorf("got %+v", s)
@@ -153,9 +153,9 @@ func TestRow8RollbackStays(t *testing.T) {
 		if c := m.rollback(); !c.Changed || c.Undo != "" || c.Previous["green"] != 25 {
 			t.Errorf("got %+v", c)
 		}
-		m.apply(withTimeout(blueGreen(100), time.Minute))
+		m.apply(withTimeout(blueGreen(100)))
 		m.want("blue=100")
-		m.boot(withTimeout(blueGreen(100), time.Minute))
+		m.boot(withTimeout(blueGreen(100)))
 		m.want("blue=100")
 		if c := m.rollback(); c.Changed {
 			t.Errorf("a repeated rollback after a restart changed something: %+v", c)

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/rollout"
 	"github.com/switchback-proxy/switchback/store"
+	"go.uber.org/zap"
 )
 
 // Start reads the states, lets the file speak where its weights changed since, and puts the first table

@@ -135,7 +135,7 @@ func TestFilesWithoutTheStore(t *testing.T) {
 		st := memory.New()
 		n := start(t, st, blueGreen(100))
 		st.Fail(errDisk)
-		n.apply(withTimeout(blueGreen(100), time.Minute))
+		n.apply(withTimeout(blueGreen(100)))
 		_, err := n.Apply(t.Context(), blueGreen(50))
 		if p := refused(t, err, api.TypeStoreUnavailable); !strings.Contains(p.Detail, errDisk.Error()) {
 			t.Errorf("got %q", p.Detail)

@@ -13,7 +13,7 @@ import (
 
 // TestProperties plays random events and checks after each what must always hold.
 func TestProperties(t *testing.T) {
-	for seed := range uint64(100) {
+	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := &random{Rand: rand.New(rand.NewPCG(seed, 1)), now: time.Unix(1e9, 0)}
 			r.edit()
@@ -21,7 +21,7 @@ func TestProperties(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for range 60 {
+			for range 40 {
 				r.now = r.now.Add(time.Minute)
 				e := r.event()
 				s = checkedStep(t, r.svc, s, e)
