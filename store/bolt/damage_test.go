@@ -8,9 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/switchback-proxy/switchback/store/bolt"
+	"go.etcd.io/bbolt"
 )
 
 // TestDamage is every kind of harm, what Open makes of it, and that the store works afterwards.
@@ -117,7 +116,7 @@ func TestFlippedBits(t *testing.T) {
 	dir, want := sample(t)
 	whole := read(t, dir, database)
 	rnd := rand.New(rand.NewPCG(3, 4))
-	flips := 400
+	flips := 250
 	if testing.Short() {
 		flips = 60
 	}

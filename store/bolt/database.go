@@ -11,10 +11,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/switchback-proxy/switchback/store"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
-
-	"github.com/switchback-proxy/switchback/store"
 )
 
 var (
@@ -79,7 +78,7 @@ func buildDatabase(f *folder, content image) error {
 	}
 	d := &database{}
 	err := protect(func() (err error) {
-		o := d.options(f, 0)
+		o := d.options(f, time.Second)
 		open := o.OpenFile
 		o.OpenFile = func(_ string, flag int, perm os.FileMode) (*os.File, error) {
 			return open(databaseName+newSuffix, flag|os.O_EXCL, perm)
@@ -214,7 +213,7 @@ func (d *database) abandon(err error) {
 	case d.bolt != nil && !errors.Is(err, errFault):
 		_ = d.close()
 	case d.file != nil:
-		_ = syscall.Flock(int(d.file.Fd()), syscall.LOCK_UN) //nolint:gosec // descriptors are small
+		_ = syscall.Flock(int(d.file.Fd()), syscall.LOCK_UN)
 		_ = d.file.Close()
 	}
 }
@@ -231,7 +230,7 @@ func protect(fn func() error) (err error) {
 	return fn()
 }
 
-// blameless tells errors that say nothing about the database: setting it aside would not help.
+// blameless tells errors that say nothing about a file: setting it aside would not help.
 func blameless(err error) bool {
 	for _, e := range []error{ErrInUse, berrors.ErrTimeout, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
 		if errors.Is(err, e) {

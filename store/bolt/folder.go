@@ -62,7 +62,7 @@ func (f *folder) close() error { return closeAll(f.lock, f.root) }
 // flock takes a lock that ends with the process, however it ends.
 func flock(file *os.File, wait time.Duration) error {
 	for until := time.Now().Add(wait); ; time.Sleep(lockPoll) {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // descriptors are small
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		switch {
 		case err == nil:
 			return nil

@@ -63,7 +63,7 @@ func fill(dir string, scarce, plenty func() error) error {
 	if err := s.Close(); err != nil {
 		return err
 	}
-	if s, _, err = reopened(dir, want, bolt.Intact); err != nil {
+	if s, err = reopened(dir, want, bolt.Intact); err != nil {
 		return fmt.Errorf("restart on a full disk: %w", err)
 	}
 	if err := refuses(s, refused, want); err != nil {
@@ -119,7 +119,7 @@ func comesBackBothWays(dir string, s *bolt.Store, want string) error {
 		return err
 	}
 	for _, origin := range []bolt.Origin{bolt.Intact, bolt.Recovered} {
-		s, _, err := reopened(dir, want, origin)
+		s, err := reopened(dir, want, origin)
 		if err != nil {
 			return err
 		}
@@ -130,16 +130,16 @@ func comesBackBothWays(dir string, s *bolt.Store, want string) error {
 	return nil
 }
 
-func reopened(dir, want string, origin bolt.Origin) (*bolt.Store, bolt.Report, error) {
+func reopened(dir, want string, origin bolt.Origin) (*bolt.Store, error) {
 	s, report, err := bolt.Open(dir, bolt.Options{})
 	if err != nil {
-		return nil, report, err
+		return nil, err
 	}
 	got, err := whole(s)
 	if err == nil && (got != want || report.Origin != origin) {
 		err = fmt.Errorf("%v %q with %.200s, want %v with %.200s", report.Origin, report.Warnings, got, origin, want)
 	}
-	return s, report, err
+	return s, err
 }
 
 func whole(s store.Store) (string, error) {
@@ -172,7 +172,7 @@ func rebuildUnderLimit(dir string) error {
 	if err := limit(0); err != nil {
 		return err
 	}
-	if s, _, err = reopened(dir, want, bolt.Recovered); err != nil {
+	if s, err = reopened(dir, want, bolt.Recovered); err != nil {
 		return err
 	}
 	return comesBackBothWays(dir, s, want)

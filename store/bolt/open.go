@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	berrors "go.etcd.io/bbolt/errors"
-
 	"github.com/switchback-proxy/switchback/store"
 	"github.com/switchback-proxy/switchback/store/ledger"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // DefaultTimeout is that of Options.
@@ -33,7 +32,7 @@ const (
 	Fresh     Origin = iota // there was nothing: a first start
 	Intact                  // from the database
 	Recovered               // from a copy that may lack the last write: last-good.json, or the database's own
-	Lost                    // there was state, but neither could be read; the store is empty
+	Lost                    // there was state, but neither could be read: empty, and revisions start over
 )
 
 var origins = [...]string{Fresh: "fresh", Intact: "intact", Recovered: "recovered", Lost: "lost"}
@@ -62,7 +61,7 @@ func (r *Report) warn(format string, args ...any) {
 // the store starts empty. The report says which.
 //
 // It is an error, and nothing is set aside, when another process uses the folder (ErrInUse), when the
-// time is over, and when the folder does not allow a repair.
+// time is over before a repair began, and when there is no room for one.
 func Open(dir string, o Options) (*Store, Report, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
@@ -128,11 +127,14 @@ func (a *attempt) restore(ctx context.Context) (content, good image, err error) 
 	f := a.folder
 	a.look()
 	marked := f.exists(markName)
+	good, goodErr := f.readGood()
+	if blameless(goodErr) {
+		return content, good, goodErr
+	}
 	db, content, whole, dbErr := a.openDatabase()
 	if blameless(dbErr) {
 		return content, good, dbErr
 	}
-	good, goodErr := f.readGood()
 	if dbErr == nil && goodErr == nil && good.revision > content.revision {
 		db.abandon(nil)
 		dbErr = fmt.Errorf("it is at revision %d and %s at %d: it lost its last write", content.revision, goodName, good.revision)
@@ -189,7 +191,7 @@ func (a *attempt) warn(dbErr, goodErr error) {
 }
 
 func (a *attempt) openDatabase() (db *database, content image, whole bool, err error) {
-	db, content, whole, err = openDatabase(a.folder, a.options.Timeout/2)
+	db, content, whole, err = openDatabase(a.folder, max(a.options.Timeout/2, time.Millisecond))
 	if errors.Is(err, berrors.ErrTimeout) {
 		err = ErrInUse
 	}

@@ -31,7 +31,8 @@ const (
 //
 // bbolt itself trusts its pages. A flipped bit in a page number or an overflow count makes it read foreign
 // memory, allocate without end or recurse for ever, and its own consistency check does so in a goroutine
-// that no recover of ours can reach. What has passed here is safe to hand to it.
+// that no recover of ours can reach. What has passed here is safe to hand to it; and a page the disk cannot
+// deliver is an error here, where to bbolt it would be a fault.
 type inspector struct {
 	r     io.ReaderAt
 	page  uint64 // bytes
@@ -90,7 +91,7 @@ func readMeta(r io.ReaderAt) (best meta, whole bool, err error) {
 func parseMeta(b []byte) (meta, bool) {
 	u32, u64 := binary.NativeEndian.Uint32, binary.NativeEndian.Uint64
 	sum := fnv.New64a()
-	sum.Write(b[:metaSize-8])
+	_, _ = sum.Write(b[:metaSize-8]) // a hash takes everything
 	ok := u32(b) == metaMagic && u32(b[4:]) == metaVersion && u64(b[metaSize-8:]) == sum.Sum64()
 	// Between these lie flags at 12 and the root bucket's sequence at 24.
 	return meta{

@@ -28,7 +28,7 @@ func TestInspectPassesWhatBboltWrites(t *testing.T) {
 }
 
 func TestInspectRefuses(t *testing.T) {
-	const n = 300 // enough for a branch page
+	const n = 1500 // enough for a branch page, also where pages are large
 	good := built(t, n)
 	page := os.Getpagesize()
 	m := metaAt(t, good)
@@ -110,7 +110,7 @@ func TestInspectRefuses(t *testing.T) {
 // TestDamagedPagesAreSafe opens thousands of databases with noise in the used pages, meta pages with a
 // right checksum over wrong numbers among them.
 func TestDamagedPagesAreSafe(t *testing.T) {
-	rounds := 3000
+	rounds := 1500
 	if testing.Short() {
 		rounds = 300
 	}

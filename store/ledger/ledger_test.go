@@ -60,7 +60,7 @@ func TestHistoryIsBounded(t *testing.T) {
 			const writes = ledger.MaxChanges + 50
 			value := make([]byte, test.value)
 			for i := range store.Revision(writes) {
-				c, err := l.Put("k", value[:test.value], i)
+				c, err := l.Put("k", value, i)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -125,7 +125,10 @@ func watchEndsWithConsumer(t *testing.T, s store.Store) {
 	at := put(t, s, "k", "1", 0)
 	put(t, s, "k", "2", at)
 	n := 0
-	for range s.Watch(t.Context(), "", 0) {
+	for _, err := range s.Watch(t.Context(), "", 0) {
+		if err != nil {
+			t.Error(err)
+		}
 		n++
 		break
 	}
