@@ -2,6 +2,7 @@ package h1
 
 import (
 	"net/netip"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -84,7 +85,7 @@ func TestConnectionTokens(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	slug := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)+$`)
+	slug := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	got := (&Refusal{Status: 400, Reason: "bare-lf", Detail: "x"}).Error()
 	if got != "bare-lf: x" {
 		t.Errorf("Error() = %q", got)
@@ -93,9 +94,18 @@ func TestRefusals(t *testing.T) {
 	if up.Status != 502 || up.Reason != errBareLF.Reason || errBareLF.Status != 400 {
 		t.Errorf("upstream() = %+v of %+v", up, errBareLF)
 	}
-	for _, tt := range requestCases {
-		if _, bad := CheckRequest([]byte(tt.raw), lim); bad != nil && !slug.MatchString(bad.Reason) {
-			t.Errorf("reason %q is not in kebab-case", bad.Reason)
+	seen := map[string]bool{}
+	for _, r := range Reasons() {
+		if !slug.MatchString(r) || seen[r] {
+			t.Errorf("reason %q is not in kebab-case, or there twice", r)
 		}
+		seen[r] = true
+	}
+	src, err := os.ReadFile("refusal.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(src), "= &Refusal{"); n != len(seen) {
+		t.Errorf("refusal.go has %d refusals, Reasons %d", n, len(seen))
 	}
 }

@@ -2,6 +2,7 @@ package h1
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 )
@@ -20,33 +21,42 @@ func TestRequestScanner(t *testing.T) {
 		name, raw, want string
 	}{
 		{"pipelined", one + two, head(one) + end + head(two) + end + `held ""`},
-		{"pipelined with bodies", length + "abc" + one + chunked + "1\r\nx\r\n0\r\n\r\n" + two,
-			head(length) + ev(Body, "abc") + end + head(one) + end +
-				head(chunked) + ev(Body, "1\r\nx\r\n0\r\n\r\n") + end + head(two) + end + `held ""`},
+		{"pipelined with bodies", length + "abc" + one + chunked + "1\r\nx\r\n0\r\n\r\n" + two, head(length) + ev(Body, "abc") + end + head(one) + end +
+			head(chunked) + ev(Body, "1\r\nx\r\n0\r\n\r\n") + end + head(two) + end + `held ""`},
 		{"body like a request", inBody + get(), head(inBody) + ev(Body, get()) + end + `held ""`},
 		{"length zero", post("Content-Length: 0") + one, head(post("Content-Length: 0")) + end + head(one) + end + `held ""`},
 		{"bad request behind a good one", one + "GET / HTTP/1.1\r\nHost : a\r\n\r\n", head(one) + end + "400 space-before-colon"},
-		{"smuggled behind a body", length + "abc" + post("Content-Length: 1", "Transfer-Encoding: chunked"),
-			head(length) + ev(Body, "abc") + end + "400 length-with-transfer-encoding"},
+		{
+			"smuggled behind a body", length + "abc" + post("Content-Length: 1", "Transfer-Encoding: chunked"),
+			head(length) + ev(Body, "abc") + end + "400 length-with-transfer-encoding",
+		},
 		{"bad chunk", chunked + "1\r\nx\r\nz", head(chunked) + ev(Body, "1\r\nx\r\n") + "400 bad-chunk-size"},
 		{"trailers", chunked + "0\r\nX: y\r\n\r\n" + one, head(chunked) + ev(Body, "0\r\nX: y\r\n\r\n") + end + head(one) + end + `held ""`},
-		{"empty line before a request", "\r\n" + one + "\r\n" + two,
-			ev(Drop, "\r\n") + head(one) + end + ev(Drop, "\r\n") + head(two) + end + `held ""`},
+		{
+			"empty line before a request", "\r\n" + one + "\r\n" + two,
+			ev(Drop, "\r\n") + head(one) + end + ev(Drop, "\r\n") + head(two) + end + `held ""`,
+		},
 		{"two empty lines", "\r\n\r\n" + one, ev(Drop, "\r\n") + "400 bad-method"},
 		{"cr and letter first", "\rGET / HTTP/1.1", "400 bad-method"},
 		{"after close", last + two, head(last) + end + ev(Drop, two) + `held ""`},
 		{"after 1.0", msg("GET / HTTP/1.0") + two, head(msg("GET / HTTP/1.0")) + end + ev(Drop, two) + `held ""`},
-		{"close with body", post("Connection: close", "Content-Length: 3") + "abcGET",
-			head(post("Connection: close", "Content-Length: 3")) + ev(Body, "abc") + end + ev(Drop, "GET") + `held ""`},
+		{
+			"close with body", post("Connection: close", "Content-Length: 3") + "abcGET",
+			head(post("Connection: close", "Content-Length: 3")) + ev(Body, "abc") + end + ev(Drop, "GET") + `held ""`,
+		},
 		{"line without end", strings.Repeat("x", 1024), "414 target-too-long"},
 		{"line without end below the limit", strings.Repeat("x", 1023), fmt.Sprintf("held %q", strings.Repeat("x", 1023))},
 		{"head without end", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 1024), "431 head-too-large"},
 		{"limits hold for each request", strings.Repeat(one, 30), strings.Repeat(head(one)+end, 30) + `held ""`},
 		{"tls", "\x16\x03\x01", "400 bad-method"},
-		{"bytes behind an upgrade are held", get("Upgrade: websocket", "Connection: upgrade") + two,
-			head(get("Upgrade: websocket", "Connection: upgrade")) + end + fmt.Sprintf("held %q", two)},
-		{"too many bytes behind an upgrade", get("Upgrade: websocket", "Connection: upgrade") + strings.Repeat("x", 1024),
-			head(get("Upgrade: websocket", "Connection: upgrade")) + end + "400 early-upgrade-data"},
+		{
+			"bytes behind an upgrade are held", get("Upgrade: websocket", "Connection: upgrade") + two,
+			head(get("Upgrade: websocket", "Connection: upgrade")) + end + fmt.Sprintf("held %q", two),
+		},
+		{
+			"too many bytes behind an upgrade", get("Upgrade: websocket", "Connection: upgrade") + strings.Repeat("x", 1024),
+			head(get("Upgrade: websocket", "Connection: upgrade")) + end + "400 early-upgrade-data",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -168,8 +178,12 @@ func TestResponseScanner(t *testing.T) {
 		{"bad chunk", []exchange{one}, chunked + "3\r\nabcd", ev(Head, chunked) + ev(Body, "3\r\nabc") + "502 bad-chunk-end"},
 		{"trailer above the limit", []exchange{one}, chunked + "0\r\n" + strings.Repeat("x", 1024), ev(Head, chunked) + ev(Body, "0\r\n") + "502 head-too-large"},
 		{"head above the limit", []exchange{one}, "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1024), "502 head-too-large"},
-		{"interim", []exchange{one}, status("100 Continue") + early + early + length + "abc",
-			ev(Interim, status("100 Continue")) + ev(Interim, early) + ev(Interim, early) + ev(Head, length) + ev(Body, "abc") + end + `held ""`},
+		{
+			"interim",
+			[]exchange{one},
+			status("100 Continue") + early + early + length + "abc",
+			ev(Interim, status("100 Continue")) + ev(Interim, early) + ev(Interim, early) + ev(Head, length) + ev(Body, "abc") + end + `held ""`,
+		},
 		{"100 interim", []exchange{one}, strings.Repeat(early, 100) + status("204 x"), strings.Repeat(ev(Interim, early), 100) + ev(Head, status("204 x")) + end + `held ""`},
 		{"101 interim", []exchange{one}, strings.Repeat(early, 101), strings.Repeat(ev(Interim, early), 100) + "502 too-many-interim"},
 		{"unasked 101", []exchange{one}, switching, "502 unasked-upgrade"},
@@ -337,5 +351,34 @@ func TestNames(t *testing.T) {
 		if f.String() != want {
 			t.Errorf("Framing(%d) = %s", f, f)
 		}
+	}
+}
+
+func TestScannersTellWhatTheyFound(t *testing.T) {
+	var q RequestScanner
+	head := post("Expect: 100-continue", "Content-Length: 3")
+	if _, event, bad := q.Scan([]byte(head + "abc")); event != Head || bad != nil {
+		t.Fatalf("Scan = %s, %v", event, bad)
+	}
+	if got, want := describeRequest(q.Request()), `POST / "a" length=3 expect`; got != want {
+		t.Errorf("Request is %s, want %s", got, want)
+	}
+	if n := q.Ahead(); n != 3 {
+		t.Errorf("Ahead = %d in a body of 3", n)
+	}
+
+	var s ResponseScanner
+	s.Expect("GET", true)
+	raw := status("103 x") + status("101 x", "Upgrade: websocket", "Connection: upgrade")
+	n, _, _ := s.Scan([]byte(raw))
+	if got := s.Response().Status; got != 103 {
+		t.Errorf("Response has status %d, want 103", got)
+	}
+	s.Scan([]byte(raw[n:]))
+	if got, want := describeResponse(s.Response()), "101 none upgrade"; got != want {
+		t.Errorf("Response is %s, want %s", got, want)
+	}
+	if n := s.Ahead(); n != math.MaxInt64 {
+		t.Errorf("Ahead = %d in a tunnel", n)
 	}
 }
