@@ -48,18 +48,12 @@ func NewClient(base, token string) (*Client, error) {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	dial := dialer.DialContext
 	u, err := url.Parse(base)
-	if path, ok := strings.CutPrefix(base, "unix:"); ok {
+	if path, ok := strings.CutPrefix(base, "unix:"); ok && path != "" {
 		u, err = &url.URL{Scheme: "http", Host: SocketHost}, nil
 		dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return dialer.DialContext(ctx, "unix", path) }
-		if path == "" {
-			err = errors.New("the path of the socket is missing")
-		}
 	}
-	if err == nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.User != nil) {
-		err = errors.New("write it as http://host:port, https://host:port or unix:/path")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("admin address %q: %w", base, err)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.User != nil {
+		return nil, fmt.Errorf("admin address %q: write it as http://host:port, https://host:port or unix:/path", base)
 	}
 	if strings.ContainsFunc(token, unicode.IsControl) {
 		return nil, errors.New("the token has a control character")
