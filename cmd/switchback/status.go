@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -103,14 +104,21 @@ func (p *page) service(s api.Service, now time.Time) {
 	p.layers(s, order, now)
 }
 
-// why is the server's sentence, with the time of the intent as an age.
+// moment is the time in the server's sentence. What others wrote, the reason, comes behind it.
+var moment = regexp.MustCompile(`\bat (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)`)
+
+// why is the server's sentence with its time as an age.
 func why(s api.Service, now time.Time) string {
 	sentence := clean(s.Why)
-	if s.Weights.Intent == nil {
+	m := moment.FindStringSubmatchIndex(sentence)
+	if m == nil {
 		return sentence
 	}
-	at := s.Weights.Intent.At
-	return strings.Replace(sentence, "at "+at.UTC().Format(time.RFC3339), span(now.Sub(at))+" ago", 1)
+	at, err := time.Parse(time.RFC3339, sentence[m[2]:m[3]])
+	if err != nil {
+		return sentence
+	}
+	return sentence[:m[0]] + span(now.Sub(at)) + " ago" + sentence[m[1]:]
 }
 
 func role(s api.Service, pool string) string {
