@@ -114,6 +114,7 @@ type Service struct {
 	Timeouts Timeouts
 	Host     string // "preserve", "target" or the literal to send
 	Drain    Drain
+	Rollout  *Rollout // nil: only people and the file move the weights
 }
 
 // Pool returns the pool of that name, nil when there is none.
