@@ -57,7 +57,7 @@ func (t *Table) compileService(cs *config.Service, in Intent, prev *Service) (*S
 	if weights == nil {
 		weights = cs.Weights
 	}
-	s := &Service{Name: cs.Name, Config: cs, Weights: weights}
+	s := &Service{Name: cs.Name, Config: cs, Weights: weights, Revision: in.Revision}
 	for name, w := range weights {
 		if w != 0 && cs.Pool(name) == nil {
 			return nil, fmt.Errorf("%s has %s of the traffic but is not a pool", name, w)

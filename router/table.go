@@ -14,6 +14,7 @@ type Intent struct {
 	Weights   config.Weights // nil: the file's weights are in force
 	Baseline  string         // "": the heaviest pool, ties in file order
 	Candidate string         // "": with two pools the other one, else none
+	Revision  int64          // of the state; it tells weights apart that were in force one after the other
 }
 
 // Table is every service, compiled. Build one with Compile; it is never changed afterwards, except for
@@ -36,6 +37,7 @@ type Service struct {
 	Config    *config.Service
 	Pools     []*Pool        // in file order
 	Weights   config.Weights // in force
+	Revision  int64          // of the state they come from
 	Baseline  *Pool
 	Candidate *Pool // nil when there is none
 

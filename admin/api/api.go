@@ -42,7 +42,8 @@ type Service struct {
 	Paused   *Pause          `json:"paused"`
 	Pools    map[string]Pool `json:"pools"`
 	Order    []string        `json:"order"`   // pool names in file order
-	Rollout  any             `json:"rollout"` // null: no rollout ran
+	Rollout  *Rollout        `json:"rollout"` // the running or the last one; null: none ran
+	Failed   string          `json:"failed"`  // the version that was rolled back and is not tried again by itself
 	Undo     string          `json:"undo"`    // the command that undoes the last change, or why it is impossible; "" when there is nothing
 	Durable  bool            `json:"durable"` // false: a rollback was applied that the store has not taken yet
 }
@@ -87,6 +88,7 @@ type Pool struct {
 	Up       int      `json:"up"`
 	InFlight int64    `json:"in_flight"`
 	Targets  []Target `json:"targets"`
+	Traffic  *Traffic `json:"traffic"` // null: nothing was seen yet
 }
 
 // Target is one address. Status is unknown, up or down; Since is when it became so.

@@ -1,0 +1,120 @@
+package api
+
+import "time"
+
+// Rollout is the running rollout of a service, or the last one.
+type Rollout struct {
+	ID        string    `json:"id"`
+	Phase     string    `json:"phase"` // stepping, baking, promoted, rolled_back, superseded
+	Step      int       `json:"step"`  // from 1
+	Steps     int       `json:"steps"`
+	Weight    float64   `json:"weight"` // percent of the step
+	Next      *NextStep `json:"next"`   // null: there is none
+	Candidate string    `json:"candidate"`
+	Baseline  string    `json:"baseline"`
+	Version   string    `json:"version"` // of the candidate
+	Since     time.Time `json:"since"`   // the phase and step
+	Began     time.Time `json:"began"`
+	Observed  string    `json:"observed"` // of the step, "8m12s": downtime, pauses and a store that was away do not count
+	Least     string    `json:"least"`    // the step lasts at least this long
+	Deadline  string    `json:"deadline"` // of the step
+	Approved  bool      `json:"approved"`
+	Waiting   string    `json:"waiting"`  // what the step waits for, and about how long; "" when nothing
+	Sentence  string    `json:"sentence"` // the last decision, with its numbers
+	Checks    []Check   `json:"checks"`
+}
+
+// NextStep is what follows when the step is done.
+type NextStep struct {
+	Weight  float64 `json:"weight"` // percent
+	Approve bool    `json:"approve"`
+}
+
+// Check is what one check has proven so far. For and Against are evidence as "1 in N": For that the
+// candidate is acceptable, in this step; Against, over the whole rollout. Numbers are those of the step.
+type Check struct {
+	Name      string  `json:"name"`
+	Verdict   string  `json:"verdict"` // pass, fail, undecided, missing
+	For       float64 `json:"for"`
+	Against   float64 `json:"against"`
+	Candidate Counts  `json:"candidate"`
+	Baseline  Counts  `json:"baseline"`
+	Waiting   string  `json:"waiting,omitempty"`
+}
+
+// Counts is requests and how many of them were bad.
+type Counts struct {
+	Requests int64 `json:"requests"`
+	Bad      int64 `json:"bad"`
+}
+
+// Traffic is what a pool was seen doing over the last minute.
+type Traffic struct {
+	Share  float64 `json:"share"`  // percent of the service's requests
+	Rate   float64 `json:"rate"`   // requests a second
+	Errors float64 `json:"errors"` // percent failed
+	P50    float64 `json:"p50"`    // seconds until the response's head
+	P95    float64 `json:"p95"`
+	P99    float64 `json:"p99"`
+}
+
+// StartRequest is the body of POST /v1/services/{service}/rollout. To may be left out with two pools.
+type StartRequest struct {
+	To     string `json:"to,omitempty"`
+	Reason string `json:"reason"`
+}
+
+// PromoteRequest is the body of POST …/rollout/promote: the next step now, or with Full 100 %.
+type PromoteRequest struct {
+	Full   bool   `json:"full,omitempty"`
+	Reason string `json:"reason"`
+}
+
+// Plan says what each step of a rollout will need at the present rate of traffic.
+type Plan struct {
+	Service  string     `json:"service"`
+	Rate     float64    `json:"rate"`   // requests a second of the service, over the last minutes
+	Errors   float64    `json:"errors"` // percent of the baseline
+	Running  bool       `json:"running"`
+	Steps    []PlanStep `json:"steps"`
+	Problems []string   `json:"problems"` // "too little traffic for this tolerance; …"
+}
+
+// PlanStep is what a step needs. Least and Deadline as in the file.
+type PlanStep struct {
+	Step     int        `json:"step"`
+	Weight   float64    `json:"weight"`
+	Least    string     `json:"least"`
+	Deadline string     `json:"deadline"`
+	Clear    PlanNeed   `json:"clear"`  // an equal version to be proven acceptable
+	Detect   []PlanNeed `json:"detect"` // +0.2, +1, +5 points; p99 ×1.5
+}
+
+// PlanNeed is requests on the candidate and the time they take.
+type PlanNeed struct {
+	What     string  `json:"what"`
+	Requests float64 `json:"requests"` // 0: cannot be told from this traffic
+	Time     string  `json:"time"`
+}
+
+// Event is one decision about a service.
+type Event struct {
+	ID       string    `json:"id"` // grows; the value of Last-Event-ID
+	At       time.Time `json:"at"`
+	Service  string    `json:"service"`
+	Type     string    `json:"type"` // traffic.weights, traffic.cutover, traffic.rollback, rollout.started, rollout.step, …
+	By       string    `json:"by"`
+	From     string    `json:"from"`
+	Reason   string    `json:"reason"`
+	Sentence string    `json:"sentence"`
+	Before   Weights   `json:"before"`
+	After    Weights   `json:"after"`
+	Rollout  string    `json:"rollout,omitempty"` // its id
+	Step     int       `json:"step,omitempty"`
+	Checks   []Check   `json:"checks,omitempty"` // the numbers behind a decision of the judge
+}
+
+// Events is a page of events, oldest first.
+type Events struct {
+	Events []Event `json:"events"`
+}
