@@ -80,6 +80,20 @@ type Store interface {
 	Close() error
 }
 
+// Elector finds one node among those that share a store.
+type Elector interface {
+	// Campaign blocks until this node leads, and until then at most as long as ctx. ctx also bounds the
+	// term: whoever does not want to lead any more ends it. ErrUnavailable, ErrClosed.
+	Campaign(ctx context.Context) (Term, error)
+}
+
+// Term is a time during which one node leads. A later term has a higher N, also across restarts of a
+// durable store; the first is at least 1. Done is closed when the term is over, before the next begins.
+type Term struct {
+	N    int64
+	Done <-chan struct{}
+}
+
 // Check tells whether a store takes this key and value: nil, or an error that wraps ErrInvalid.
 func Check(key string, value []byte) error {
 	switch {

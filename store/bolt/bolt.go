@@ -26,6 +26,7 @@ import (
 // are those since Open, at most ledger.MaxChanges.
 type Store struct {
 	ledger *ledger.Ledger
+	seat   *ledger.Seat
 	folder *folder
 	warn   func(error)
 
@@ -41,7 +42,7 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 func newStore(f *folder, db *database, o Options) *Store {
-	s := &Store{folder: f, db: db, warn: o.OnWarning, turn: make(chan struct{}, 1)}
+	s := &Store{seat: ledger.NewSeat(), folder: f, db: db, warn: o.OnWarning, turn: make(chan struct{}, 1)}
 	if s.warn == nil {
 		s.warn = func(error) {}
 	}
@@ -113,6 +114,7 @@ func (s *Store) LastGood() error {
 
 // Close implements store.Store. It gives the folder free.
 func (s *Store) Close() error {
+	s.seat.Close()
 	<-s.turn
 	defer s.end()
 	if s.done {

@@ -24,6 +24,14 @@ func TestContractReopened(t *testing.T) {
 	storetest.RunReopen(t, func(t testing.TB, place string) store.Store { return open(t, place) })
 }
 
+func TestElections(t *testing.T) {
+	storetest.RunElector(t, func(t testing.TB) storetest.Electing { return open(t, scratch(t)) })
+}
+
+func TestElectionsReopened(t *testing.T) {
+	storetest.RunElectorReopen(t, func(t testing.TB, place string) storetest.Electing { return open(t, place) })
+}
+
 func TestFirstStart(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "var", "switchback")
 	s, report := openReport(t, dir)

@@ -19,12 +19,18 @@ type Store struct {
 	mu       sync.Mutex // held from planning a write to applying it, and guards the two below
 	writeErr error
 	readErr  error
+	term     int64
+
+	seat *ledger.Seat
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Elector = (*Store)(nil)
+)
 
 // New makes an empty store.
-func New() *Store { return &Store{ledger: ledger.New(nil, 0)} }
+func New() *Store { return &Store{ledger: ledger.New(nil, 0), seat: ledger.NewSeat()} }
 
 // Fail makes every later write answer an error that wraps err and store.ErrUnavailable, and write
 // nothing, until Fail(nil).
@@ -101,8 +107,30 @@ func (s *Store) Watch(ctx context.Context, prefix string, after store.Revision) 
 	}
 }
 
+// Campaign implements store.Elector: those who share the store compete. While writes fail nobody is
+// elected.
+func (s *Store) Campaign(ctx context.Context) (store.Term, error) {
+	term, err := s.seat.Campaign(ctx, func() (int64, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.writeErr != nil {
+			return 0, s.writeErr
+		}
+		s.term++
+		return s.term, nil
+	})
+	if err != nil {
+		return store.Term{}, fmt.Errorf("campaign: %w", err)
+	}
+	return term, nil
+}
+
+// Depose ends the term that runs, as the loss of a lease would.
+func (s *Store) Depose() { s.seat.Depose() }
+
 // Close implements store.Store. It never fails.
 func (s *Store) Close() error {
+	s.seat.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ledger.Close()

@@ -62,3 +62,34 @@ func TestFailReads(t *testing.T) {
 		t.Errorf("get when it works again: %v", err)
 	}
 }
+
+func TestElections(t *testing.T) {
+	storetest.RunElector(t, func(testing.TB) storetest.Electing { return memory.New() })
+}
+
+func TestDepose(t *testing.T) {
+	s := memory.New()
+	s.Depose() // nobody leads: nothing happens
+	first, err := s.Campaign(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Depose()
+	<-first.Done
+	second, err := s.Campaign(t.Context())
+	if err != nil || second.N <= first.N {
+		t.Errorf("after a deposition term %d, %v; want one after %d", second.N, err, first.N)
+	}
+}
+
+func TestElectionNeedsWrites(t *testing.T) {
+	s := memory.New()
+	s.Fail(errors.New("away"))
+	if _, err := s.Campaign(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("campaign while writes fail: %v, want ErrUnavailable", err)
+	}
+	s.Fail(nil)
+	if _, err := s.Campaign(t.Context()); err != nil {
+		t.Errorf("campaign when it works again: %v", err)
+	}
+}
