@@ -6,7 +6,7 @@ import (
 	"github.com/switchback-proxy/switchback/config"
 )
 
-// Event is something that happened: File or Commanded.
+// Event is something that happened: File, Commanded, Judged, Ticked or Elected.
 type Event interface{ event() }
 
 // File says that the service now stands in the file as Step's svc argument has it.
@@ -26,8 +26,9 @@ type Commanded struct {
 	Reason  string
 	Force   bool
 	Weights config.Weights // VerbWeights
-	To      string         // VerbCutover: pool or role
+	To      string         // VerbCutover, VerbStart: pool or role; VerbStart with two pools: "" is the other one
 	From    string         // VerbCutover: the pool or role that must be live; "" any
+	Full    bool           // VerbPromote: everything, not the next step
 	Facts   Facts
 }
 
@@ -37,7 +38,8 @@ func (Commanded) event() {}
 // Verb is what a decision did.
 type Verb string
 
-// The verbs. VerbFile is the file speaking, the others are commands.
+// The verbs. VerbFile is the file speaking, VerbJudge the judge; the others are commands, and VerbStart is
+// also the leader's for a changed version.
 const (
 	VerbFile     Verb = "file"
 	VerbWeights  Verb = "weights"
@@ -46,6 +48,35 @@ const (
 	VerbRollback Verb = "rollback"
 	VerbPause    Verb = "pause"
 	VerbResume   Verb = "resume"
+	VerbStart    Verb = "start"
+	VerbPromote  Verb = "promote"
+	VerbApprove  Verb = "approve"
+	VerbStepBack Verb = "step-back"
+	VerbJudge    Verb = "judge"
+)
+
+// Type is the word for a decision in the stream of events.
+type Type string
+
+// The types of decisions.
+const (
+	TrafficWeights  Type = "traffic.weights" // by a person or the file
+	TrafficCutover  Type = "traffic.cutover"
+	TrafficRollback Type = "traffic.rollback"
+	TrafficPaused   Type = "traffic.paused"
+	TrafficResumed  Type = "traffic.resumed"
+
+	RolloutWaiting    Type = "rollout.waiting" // a version changed, its pool is not ready yet
+	RolloutStarted    Type = "rollout.started"
+	RolloutStep       Type = "rollout.step" // forward or back
+	RolloutBaking     Type = "rollout.baking"
+	RolloutApproved   Type = "rollout.approved"
+	RolloutHeld       Type = "rollout.held"      // a failure that waits for a person
+	RolloutUndecided  Type = "rollout.undecided" // the deadline of a step passed
+	RolloutEvidence   Type = "rollout.evidence"  // the file changed what evidence rests on
+	RolloutPromoted   Type = "rollout.promoted"
+	RolloutRolledBack Type = "rollout.rolled_back"
+	RolloutSuperseded Type = "rollout.superseded"
 )
 
 // Facts says by pool how many targets can serve.
@@ -81,6 +112,8 @@ const (
 	PoolInUse          Kind = "pool-in-use"          // the file drops a pool that carries traffic
 	NothingToRollBack  Kind = "nothing-to-roll-back" // no change moved traffic yet
 	PoolNotReady       Kind = "pool-not-ready"       // NotUp names the targets
+	RolloutInProgress  Kind = "rollout-in-progress"  // a rollout runs and nobody forces its end
+	StaleLeader        Kind = "stale-leader"         // another leader was elected since
 )
 
 // Refusal is the error for an event that changes nothing because it must not.

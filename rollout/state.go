@@ -30,6 +30,10 @@ type State struct {
 	Paused   *Pause            `json:"paused,omitempty"`   // nil: not paused
 	Why      Cause             `json:"why"`                // of the weights in force and their layer
 	Moved    Cause             `json:"moved"`              // the last change that moved traffic
+	Rollout  *Rollout          `json:"rollout,omitempty"`  // the running or the last one; nil: none ran
+	Failed   *Latch            `json:"failed,omitempty"`   // nil: no version is latched
+	Wanted   *Wanted           `json:"wanted,omitempty"`   // nil: no rollout waits for its start
+	Seq      int64             `json:"seq,omitempty"`      // of the last decision
 	Recent   []Decision        `json:"recent,omitempty"`   // the newest last, at most 32
 }
 
@@ -48,7 +52,8 @@ type Intent struct {
 type Previous struct {
 	Weights  config.Weights `json:"weights"`
 	Baseline string         `json:"baseline"`
-	Why      Cause          `json:"why"` // what had put them in force
+	Why      Cause          `json:"why"`               // what had put them in force
+	Rollout  string         `json:"rollout,omitempty"` // ID of the rollout that was the change
 }
 
 // Pause says who stopped the file from moving traffic.
@@ -56,10 +61,13 @@ type Pause struct {
 	By     string    `json:"by"`
 	At     time.Time `json:"at"`
 	Reason string    `json:"reason,omitempty"`
+	Failed bool      `json:"failed,omitempty"` // by the judge: roll-back evidence starts anew at resume
 }
 
 // Decision is one entry of the record. A pause has the same weights before and after.
 type Decision struct {
+	Seq      int64          `json:"seq"` // from 1, only grows
+	Type     Type           `json:"type"`
 	At       time.Time      `json:"at"`
 	By       string         `json:"by"`
 	Remote   string         `json:"remote,omitempty"` // address of the person or tool; "" for the file
@@ -68,6 +76,9 @@ type Decision struct {
 	After    config.Weights `json:"after"`
 	Reason   string         `json:"reason,omitempty"`
 	Sentence string         `json:"sentence"`
+	Rollout  string         `json:"rollout,omitempty"` // ID, when it is about one
+	Step     int            `json:"step,omitempty"`    // the rollout's, after the decision
+	Checks   []CheckNumbers `json:"checks,omitempty"`  // of the judge, at most 16
 }
 
 // Empty reports whether the service was never seen before.

@@ -16,6 +16,8 @@ func Step(svc *config.Service, s State, e Event) (State, []Action, error) {
 		return stepFile(svc, s, e)
 	case Commanded:
 		return stepCommand(svc, s, e)
+	case Judged, Ticked, Elected:
+		return s, nil, nil
 	}
 	return s, nil, fmt.Errorf("step %s: event %T is not known", svc.Name, e)
 }

@@ -1,0 +1,137 @@
+package rollout
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/switchback-proxy/switchback/config"
+)
+
+// Rollout is one rollout of a service: the running one or, until the next begins, the last one. Its
+// weights are those in force.
+type Rollout struct {
+	ID        string `json:"id"` // "7": one more than the service's rollout before
+	Candidate string `json:"candidate"`
+	Baseline  string `json:"baseline"` // stays the service's baseline until the candidate is promoted
+	Version   string `json:"version,omitempty"`
+	Phase     Phase  `json:"phase"`
+	Step      int    `json:"step"` // from 1; of a baking rollout the last, of an ended one where it ended
+
+	Began          time.Time `json:"began"`
+	Since          time.Time `json:"since"` // of the phase and step
+	Term           int64     `json:"term,omitempty"`
+	Approved       bool      `json:"approved,omitempty"`        // a person agreed to leave this step
+	DeadlinePassed bool      `json:"deadline_passed,omitempty"` // of this step, and it was said
+	Blocked        bool      `json:"blocked,omitempty"`         // it failed, the baseline cannot serve, and it was said
+	StepBacks      int       `json:"step_backs,omitempty"`      // by the judge
+
+	By       string `json:"by"` // who decided last, why, and the sentence about it
+	Reason   string `json:"reason,omitempty"`
+	Sentence string `json:"sentence"`
+
+	Epoch Epoch  `json:"epoch"`
+	Basis Digest `json:"basis"`
+}
+
+// Phase is where a rollout is.
+type Phase string
+
+// The phases. A service that never had a rollout is idle.
+const (
+	Idle       Phase = "idle"
+	Stepping   Phase = "stepping"
+	Baking     Phase = "baking"
+	Promoted   Phase = "promoted"
+	RolledBack Phase = "rolled_back"
+	Superseded Phase = "superseded"
+)
+
+// Epoch numbers the evidence of a rollout. Whoever keeps evidence keeps the rollout's ID and Began and
+// the Epoch with it; where the state's are others, that part of it starts anew (see Rollout.Mark). So
+// a leader that missed an action, or was elected after it, does what the action said.
+type Epoch struct {
+	Step     int `json:"step"`     // another step, other weights: observed time starts from 0
+	Promote  int `json:"promote"`  // promote evidence
+	Rollback int `json:"rollback"` // roll-back evidence
+}
+
+// Digest is what the file says that evidence rests on.
+type Digest struct {
+	Targets string        `json:"targets"` // of candidate and baseline, and the baseline's version
+	Checks  string        `json:"checks"`
+	Next    config.Weight `json:"next"` // the weight the step is to be proven for; 0: nothing is left to prove
+}
+
+// Latch is a version that was rolled back. No rollout of it starts by itself.
+type Latch struct {
+	Pool    string    `json:"pool"`
+	Version string    `json:"version,omitempty"`
+	Reason  string    `json:"reason"`
+	At      time.Time `json:"at"`
+}
+
+// Wanted is a rollout that starts by itself as soon as its pool can serve and the service is not paused.
+type Wanted struct {
+	Candidate string    `json:"candidate"`
+	Version   string    `json:"version"`
+	At        time.Time `json:"at"` // when the version changed
+	Sentence  string    `json:"sentence"`
+}
+
+// Running reports whether the phase is one in which the judge decides.
+func (p Phase) Running() bool { return p == Stepping || p == Baking }
+
+// Running is the rollout that runs, nil when none does. A paused one runs. The caller must not change it.
+func (s State) Running() *Rollout {
+	if s.Rollout == nil || !s.Rollout.Phase.Running() {
+		return nil
+	}
+	return s.Rollout
+}
+
+// Phase is that of the running or last rollout, Idle when there was none.
+func (s State) Phase() Phase {
+	if s.Rollout == nil {
+		return Idle
+	}
+	return s.Rollout.Phase
+}
+
+// Candidate is the pool that a running rollout tries, "" when none runs. It is the candidate for roles,
+// for rules and for the seed of sticky users.
+func (s State) Candidate() string {
+	if r := s.Running(); r != nil {
+		return r.Candidate
+	}
+	return ""
+}
+
+// Watched reports whether the leader has to send an event every second: Judged while a rollout runs,
+// Ticked while one waits for its start.
+func (s State) Watched() bool { return s.Running() != nil || s.Wanted != nil }
+
+// Mark says what of evidence with this ID, beginning and epoch starts anew; the zero Mark: nothing does.
+func (r *Rollout) Mark(id string, began time.Time, was Epoch) Mark {
+	m := Mark{Rollout: r.ID, Epoch: r.Epoch}
+	switch {
+	case id != r.ID || !began.Equal(r.Began):
+		m.All, m.Weights, m.Promote, m.Rollback = true, true, true, true
+	default:
+		m.Weights = was.Step != r.Epoch.Step
+		m.Promote = was.Promote != r.Epoch.Promote
+		m.Rollback = was.Rollback != r.Epoch.Rollback
+	}
+	if !m.Weights && !m.Promote && !m.Rollback {
+		return Mark{}
+	}
+	return m
+}
+
+// nextID is the ID of the rollout after r, which is nil before the first.
+func nextID(r *Rollout) string {
+	if r == nil {
+		return "1"
+	}
+	n, _ := strconv.ParseInt(r.ID, 10, 64)
+	return strconv.FormatInt(n+1, 10)
+}
