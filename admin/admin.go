@@ -52,6 +52,7 @@ type Server struct {
 	handler    http.Handler
 	guard      atomic.Pointer[guard]
 	limiter    *limiter
+	streams    chan struct{} // one for each open stream of events
 }
 
 // New reads the token files and builds a Server. It refuses to start with a token file that is
@@ -66,6 +67,7 @@ func New(d Deps) (*Server, error) {
 		ready:      d.Ready,
 		log:        d.Log,
 		limiter:    newLimiter(maxTries, time.Minute),
+		streams:    make(chan struct{}, maxStreams),
 	}
 	if err := s.Swap(d.Config); err != nil {
 		return nil, err

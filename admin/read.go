@@ -47,7 +47,9 @@ func setETag(w http.ResponseWriter, revision int64) {
 	}
 }
 
-func answer(w http.ResponseWriter, r *http.Request, v any) {
+func answer(w http.ResponseWriter, r *http.Request, v any) { answerAs(w, r, http.StatusOK, v) }
+
+func answerAs(w http.ResponseWriter, r *http.Request, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		refuse(w, r, fmt.Errorf("write the answer of %s: %w", r.URL.Path, err))
@@ -55,5 +57,6 @@ func answer(w http.ResponseWriter, r *http.Request, v any) {
 	}
 	limitWrite(w)
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n')) // the client went away: nobody to tell
 }

@@ -24,12 +24,15 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	r.Get("/v1/services", s.overview)
 	r.Get("/v1/services/{service}", s.service)
 	r.Put("/v1/services/{service}/weights", command(s, checkWeights, s.controller.SetWeights))
-	r.Delete("/v1/services/{service}/weights", command(s, checkPlain, s.controller.DropIntent))
+	r.Delete("/v1/services/{service}/weights", command(s, checkForced, s.controller.DropIntent))
 	r.Post("/v1/services/{service}/cutover", command(s, checkCutover, s.controller.Cutover))
-	r.Post("/v1/services/{service}/rollback", command(s, checkRollback, s.controller.Rollback))
-	r.Post("/v1/services/{service}/rollout/rollback", command(s, checkRollback, s.controller.Rollback))
+	r.Post("/v1/services/{service}/rollback", command(s, checkForced, s.controller.Rollback))
+	r.Post("/v1/services/{service}/rollout/rollback", command(s, checkForced, s.controller.Rollback))
 	r.Post("/v1/services/{service}/rollout/pause", command(s, checkPlain, s.controller.Pause))
 	r.Post("/v1/services/{service}/rollout/resume", command(s, checkPlain, s.controller.Resume))
 	r.Post("/v1/config/reload", s.reload)
+	if c, ok := s.controller.(Rollouts); ok {
+		s.rolloutRoutes(r, c)
+	}
 	return r
 }

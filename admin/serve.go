@@ -23,8 +23,8 @@ const (
 	cutTimeout   = time.Second     // for those that had to be cancelled then
 )
 
-// Serve answers requests from ln until ctx ends, then lets those in progress finish for five seconds,
-// cancels the rest and returns nil. It closes ln. An error means that ln failed.
+// Serve answers requests from ln until ctx ends. Then it ends the streams, lets other requests finish for
+// five seconds, cancels the rest and returns nil. It closes ln. An error means that ln failed.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	errorLog, err := zap.NewStdLogAt(s.log.Named("http"), zap.WarnLevel)
 	if err != nil {
@@ -38,7 +38,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeader,
 		DisableGeneralOptionsHandler: true, // it would answer before the guards
-		BaseContext:                  func(net.Listener) context.Context { return requests },
+		BaseContext:                  func(net.Listener) context.Context { return withStop(requests, ctx) },
 		ErrorLog:                     errorLog,
 	}
 	ended := make(chan error, 1)

@@ -24,6 +24,16 @@ func command[Q any](
 	check func(*Q) *api.Error,
 	do func(context.Context, string, Q, api.Call) (api.Change, error),
 ) http.HandlerFunc {
+	return commandAs(s, func(w http.ResponseWriter, r *http.Request, c api.Change) { answer(w, r, c) }, check, do)
+}
+
+// commandAs is command with an answer of its own.
+func commandAs[Q any](
+	s *Server,
+	reply func(http.ResponseWriter, *http.Request, api.Change),
+	check func(*Q) *api.Error,
+	do func(context.Context, string, Q, api.Call) (api.Change, error),
+) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		name := serviceName(r)
 		if _, err := s.controller.Service(name); err != nil {
@@ -44,7 +54,7 @@ func command[Q any](
 		}
 		x.revision, x.changed = change.Revision, change.Changed
 		setETag(w, change.Revision)
-		answer(w, r, change)
+		reply(w, r, change)
 	}
 }
 
@@ -80,6 +90,10 @@ func reasonOf(q any) string {
 	case *api.CutoverRequest:
 		return q.Reason
 	case *api.CommandRequest:
+		return q.Reason
+	case *api.StartRequest:
+		return q.Reason
+	case *api.PromoteRequest:
 		return q.Reason
 	}
 	return ""
@@ -132,7 +146,10 @@ func checkCutover(q *api.CutoverRequest) *api.Error {
 	return checkForce(q.Force, q.Reason)
 }
 
-func checkRollback(q *api.CommandRequest) *api.Error { return checkForce(q.Force, q.Reason) }
+func checkForced(q *api.CommandRequest) *api.Error { return checkForce(q.Force, q.Reason) }
+
+// checkNothing is for requests in which no word can be wrong by itself.
+func checkNothing[Q any](*Q) *api.Error { return nil }
 
 func checkPlain(q *api.CommandRequest) *api.Error {
 	if q.Force {
@@ -169,9 +186,11 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 	answer(w, r, answered)
 }
 
-// serviceName is the name in the path. The router matches escaped paths as they are.
-func serviceName(r *http.Request) string {
-	name := chi.URLParam(r, "service")
+func serviceName(r *http.Request) string { return pathParam(r, "service") }
+
+// pathParam is a name in the path. The router matches escaped paths as they are.
+func pathParam(r *http.Request, key string) string {
+	name := chi.URLParam(r, key)
 	if r.URL.RawPath == "" {
 		return name
 	}

@@ -104,7 +104,7 @@ type Target struct {
 type WeightsRequest struct {
 	Weights Weights `json:"weights"`
 	Reason  string  `json:"reason"`
-	Force   bool    `json:"force,omitempty"` // needs a reason
+	Force   bool    `json:"force,omitempty"` // end a running rollout as superseded; needs a reason
 }
 
 // CutoverRequest is the body of POST /v1/services/{service}/cutover.
@@ -118,7 +118,8 @@ type CutoverRequest struct {
 }
 
 // CommandRequest is the body of the commands that need nothing but a reason: rollback, pause, resume,
-// DELETE weights. Force serves rollback only and needs a reason.
+// approve, step-back, DELETE weights. Force needs a reason and serves two of them: rollback, to go although
+// targets are down, and DELETE weights, to end a running rollout as superseded.
 type CommandRequest struct {
 	Reason string `json:"reason"`
 	Force  bool   `json:"force,omitempty"`

@@ -19,9 +19,31 @@ type Rollout struct {
 	Least     string    `json:"least"`    // the step lasts at least this long
 	Deadline  string    `json:"deadline"` // of the step
 	Approved  bool      `json:"approved"`
+	Awaits    string    `json:"awaits"`   // "approval": all is proven but a person's yes; "resume": paused; "data": undecided at the deadline; "": it goes on by itself
 	Waiting   string    `json:"waiting"`  // what the step waits for, and about how long; "" when nothing
 	Sentence  string    `json:"sentence"` // the last decision, with its numbers
 	Checks    []Check   `json:"checks"`
+}
+
+// The phases of a rollout.
+const (
+	PhaseStepping   = "stepping"
+	PhaseBaking     = "baking"
+	PhasePromoted   = "promoted"
+	PhaseRolledBack = "rolled_back"
+	PhaseSuperseded = "superseded"
+)
+
+// What a rollout waits for that does not come by itself.
+const (
+	AwaitsApproval = "approval"
+	AwaitsResume   = "resume"
+	AwaitsData     = "data"
+)
+
+// Running reports whether r is still under way; a nil Rollout is not.
+func (r *Rollout) Running() bool {
+	return r != nil && (r.Phase == PhaseStepping || r.Phase == PhaseBaking)
 }
 
 // NextStep is what follows when the step is done.
@@ -110,6 +132,8 @@ type Event struct {
 	Before   Weights   `json:"before"`
 	After    Weights   `json:"after"`
 	Rollout  string    `json:"rollout,omitempty"` // its id
+	Version  string    `json:"version,omitempty"` // of the rollout's candidate
+	Phase    string    `json:"phase,omitempty"`   // of the rollout, after this
 	Step     int       `json:"step,omitempty"`
 	Checks   []Check   `json:"checks,omitempty"` // the numbers behind a decision of the judge
 }
@@ -117,4 +141,20 @@ type Event struct {
 // Events is a page of events, oldest first.
 type Events struct {
 	Events []Event `json:"events"`
+}
+
+// Rollouts is the answer of GET /v1/services/{service}/rollouts: those that are remembered, oldest first.
+type Rollouts struct {
+	Rollouts []PastRollout `json:"rollouts"`
+}
+
+// PastRollout is one rollout as its events tell it. The last one may still run.
+type PastRollout struct {
+	ID       string     `json:"id"`
+	Version  string     `json:"version"` // of the candidate
+	Began    time.Time  `json:"began"`   // or the oldest event that is remembered
+	Ended    *time.Time `json:"ended"`   // null: it runs
+	Phase    string     `json:"phase"`
+	Sentence string     `json:"sentence"` // the last decision
+	Events   []Event    `json:"events"`   // oldest first
 }

@@ -1,0 +1,236 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/switchback-proxy/switchback/admin/api"
+)
+
+const (
+	maxStreams   = 200
+	pageLimit    = 100 // of a page when the query names no limit
+	maxPageLimit = 1000
+	maxEventID   = 128 // bytes
+)
+
+// The rhythm of a stream. A write that a reader does not take for writeStream ends its stream.
+const (
+	heartbeat   = 15 * time.Second
+	writeStream = 10 * time.Second
+	retryAfter  = 2 * time.Second // what a reader waits before it connects again
+)
+
+// eventsQuery is what GET /v1/events understands.
+type eventsQuery struct {
+	service, after string
+	limit          int
+	stream         bool
+}
+
+// events answers with a page, or with a stream for those who accept one.
+func (s *Server) events(c Rollouts) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q, problem := parseEvents(r)
+		if problem != nil {
+			refuse(w, r, problem)
+			return
+		}
+		if q.service != "" {
+			if _, err := s.controller.Service(q.service); err != nil {
+				refuse(w, r, err)
+				return
+			}
+		}
+		var err error
+		if q.stream {
+			err = s.stream(w, r, c, q)
+		} else {
+			err = page(w, r, c, q)
+		}
+		if err != nil {
+			refuse(w, r, err)
+		}
+	}
+}
+
+// parseEvents reads the query. Last-Event-ID is what a browser sends when it connects again, so it
+// outranks the query, which it repeats.
+func parseEvents(r *http.Request) (eventsQuery, *api.Error) {
+	q := eventsQuery{limit: pageLimit, stream: acceptsStream(r.Header)}
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return q, invalid("The query %q is not valid.", clip(r.URL.RawQuery))
+	}
+	for name, all := range values {
+		if !slices.Contains([]string{"service", "after", "limit"}, name) {
+			return q, invalid("%q is unknown here; known are service, after, limit.", clip(name))
+		}
+		if len(all) > 1 {
+			return q, invalid("%s is there twice.", name)
+		}
+	}
+	q.service, q.after = values.Get("service"), values.Get("after")
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		q.after = id
+	}
+	if len(q.after) > maxEventID || strings.ContainsFunc(q.after, unicode.IsControl) {
+		return q, invalid("%q is not the id of an event.", clip(q.after))
+	}
+	if !values.Has("limit") {
+		return q, nil
+	}
+	q.limit, err = strconv.Atoi(values.Get("limit"))
+	if err != nil || q.limit < 1 || q.limit > maxPageLimit {
+		return q, invalid("limit is %q; it is a number from 1 to %d.", clip(values.Get("limit")), maxPageLimit)
+	}
+	return q, nil
+}
+
+// acceptsStream reports whether a client asks for server-sent events.
+func acceptsStream(h http.Header) bool {
+	for _, field := range h.Values("Accept") {
+		for part := range strings.SplitSeq(field, ",") {
+			media, params, err := mime.ParseMediaType(part)
+			if err == nil && media == "text/event-stream" && params["q"] != "0" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// page answers with the newest events; with after it is the ones that come next, so that a reader who
+// goes on from the last id it has misses none.
+func page(w http.ResponseWriter, r *http.Request, c Rollouts, q eventsQuery) error {
+	events, err := c.Events(r.Context(), q.service, q.after)
+	if err != nil {
+		return err
+	}
+	switch n := len(events); {
+	case n == 0:
+		events = []api.Event{}
+	case n > q.limit && q.after == "":
+		events = events[n-q.limit:]
+	case n > q.limit:
+		events = events[:q.limit]
+	}
+	answer(w, r, api.Events{Events: events})
+	return nil
+}
+
+// stream sends events until the client leaves, does not read, loses its permission, or the server stops.
+// An error comes before the first byte. Whoever is cut off connects again with the last id it has.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, c Rollouts, q eventsQuery) error {
+	select {
+	case s.streams <- struct{}{}:
+		defer func() { <-s.streams }()
+	default:
+		w.Header().Set("Retry-After", "15")
+		return bare(http.StatusServiceUnavailable, "%d streams of events are open, which is the limit; try again, or ask for a page.", maxStreams)
+	}
+	ctx, cancel := untilStop(r.Context())
+	defer cancel()
+	events, err := c.Follow(ctx, q.after)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // or nginx keeps events back
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	unlimitRead(w)
+	t := &tape{w: w, flush: http.NewResponseController(w)}
+	t.write("retry: %d\n\n", retryAfter.Milliseconds())
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for t.err == nil {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-beat.C:
+			if !s.stillAllowed(r) {
+				return nil
+			}
+			t.write(":\n\n")
+		case e, ok := <-events:
+			if !ok {
+				return nil
+			}
+			if q.service == "" || e.Service == q.service {
+				t.event(e)
+			}
+		}
+	}
+	if t.cause != nil {
+		exchangeOf(r).cause = t.cause
+	}
+	return nil
+}
+
+// tape is the written side of a stream; err is the first thing that went wrong.
+type tape struct {
+	w     http.ResponseWriter
+	flush *http.ResponseController
+	err   error
+	cause error // err, when it is not the reader's
+}
+
+func (t *tape) event(e api.Event) {
+	body, err := json.Marshal(e)
+	if err != nil {
+		t.cause = fmt.Errorf("write event %s: %w", e.ID, err)
+		t.err = t.cause
+		return
+	}
+	t.write("id: %s\nevent: %s\ndata: %s\n\n", e.ID, e.Type, body)
+}
+
+func (t *tape) write(format string, args ...any) {
+	// Without a connection, in a test, there is nothing to limit.
+	_ = t.flush.SetWriteDeadline(time.Now().Add(writeStream))
+	if _, t.err = fmt.Fprintf(t.w, format, args...); t.err == nil {
+		t.err = t.flush.Flush()
+	}
+}
+
+type stopKey struct{}
+
+// withStop makes requests know the context whose end stops the server.
+func withStop(requests, stop context.Context) context.Context {
+	return context.WithValue(requests, stopKey{}, stop)
+}
+
+// untilStop ends with the request, or as soon as the server begins to stop.
+func untilStop(request context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(request)
+	stop, ok := request.Value(stopKey{}).(context.Context)
+	if !ok {
+		return ctx, cancel
+	}
+	forget := context.AfterFunc(stop, cancel)
+	return ctx, func() { forget(); cancel() }
+}
+
+// stillAllowed reports whether the caller could ask again: a stream may outlive its token.
+func (s *Server) stillAllowed(r *http.Request) bool {
+	g := s.guard.Load()
+	if !g.hosts.allow(r.Host) {
+		return false
+	}
+	if g.tokens.none() {
+		return true
+	}
+	secret, _ := bearer(r.Header)
+	return g.tokens.find(secret, time.Now()) != nil
+}
