@@ -158,6 +158,11 @@ const maxDuration = 24 * time.Hour
 
 // duration reads "30s". Zero is allowed when least is zero.
 func (p *parser) duration(n *node, least, otherwise time.Duration) time.Duration {
+	return p.between(n, least, maxDuration, otherwise)
+}
+
+// between reads a duration with its own upper bound.
+func (p *parser) between(n *node, least, most, otherwise time.Duration) time.Duration {
 	if n == nil || !p.expect(n, yaml.ScalarNode, "a duration") {
 		return otherwise
 	}
@@ -170,13 +175,76 @@ func (p *parser) duration(n *node, least, otherwise time.Duration) time.Duration
 	case d < 0:
 		p.spoil(n, flaw{n.value + " is negative", "write a duration such as 30s"})
 	case d < least:
-		p.spoil(n, flaw{n.value + " is too short", "at least " + least.String()})
-	case d > maxDuration:
-		p.spoil(n, flaw{n.value + " is too long", "at most 24h"})
+		p.spoil(n, flaw{n.value + " is too short", "at least " + brief(least)})
+	case d > most:
+		p.spoil(n, flaw{n.value + " is too long", "at most " + brief(most)})
 	default:
 		return d
 	}
 	return otherwise
+}
+
+// brief is a duration as people write it: 24h rather than 24h0m0s.
+func brief(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// bounds are the numbers a key accepts.
+type bounds struct {
+	least, most float64
+	open        bool // least itself is too little
+}
+
+func (b bounds) has(f float64) bool { return f <= b.most && (f > b.least || f == b.least && !b.open) }
+
+func (b bounds) String() string {
+	if b.open {
+		return fmt.Sprintf("above %v and at most %v", b.least, b.most)
+	}
+	return fmt.Sprintf("from %v to %v", b.least, b.most)
+}
+
+// decimal reads a number within bounds.
+func (p *parser) decimal(n *node, b bounds, otherwise float64) float64 {
+	return p.scaled(n, b, "", "a number ", otherwise)
+}
+
+// fraction reads percent within bounds: 0.2 is 0.002.
+func (p *parser) fraction(n *node, b bounds, otherwise float64) float64 {
+	return p.scaled(n, b, "e-2", "percent, ", otherwise)
+}
+
+// scaled moves the decimal point in the text, since dividing would round twice.
+func (p *parser) scaled(n *node, b bounds, exponent, what string, otherwise float64) float64 {
+	text, ok := p.number(n)
+	if !ok {
+		return otherwise
+	}
+	written, err := strconv.ParseFloat(text, 64)
+	value, errScaled := strconv.ParseFloat(text+exponent, 64) // the tiniest become 0
+	switch {
+	case err != nil || errScaled != nil || !b.has(written) || b.open && value <= b.least:
+		p.spoil(n, flaw{"is " + cut(text), "it is " + what + b.String()})
+		return otherwise
+	case written == 0:
+		return 0 // not -0
+	}
+	return value
+}
+
+// blank makes a key without a value an empty mapping, where that says: with every default.
+func blank(n *node) *node {
+	if n != nil && n.kind == yaml.ScalarNode && n.tag == "!!null" {
+		n.kind, n.tag = yaml.MappingNode, "!!map"
+	}
+	return n
 }
 
 // expect reports a node of another kind, or one without a value.

@@ -49,3 +49,31 @@ func defaultHealth() Health {
 		PanicBelow: 50,
 	}
 }
+
+// The defaults of a rollout. Percent in the file, fractions here.
+const (
+	defaultDeadline     = 30 * time.Minute
+	defaultStep         = 60 * time.Second
+	defaultAlpha        = 0.01
+	defaultBeta         = 0.05
+	defaultMaxIncrease  = 0.002
+	defaultShareRatio   = 1.0
+	defaultLatencyRatio = 1.2
+)
+
+func defaultSteps() []Step {
+	var all []Step
+	for _, w := range []Weight{500, 2500, 5000, Full} {
+		all = append(all, Step{Weight: w, For: defaultStep})
+	}
+	return all
+}
+
+func defaultChecks() []Check {
+	return []Check{
+		{Name: CheckErrors, MaxRatio: defaultShareRatio, MaxIncrease: defaultMaxIncrease},
+		{Name: CheckP50, Quantile: 0.5, MaxRatio: defaultLatencyRatio},
+		{Name: CheckP95, Quantile: 0.95, MaxRatio: defaultLatencyRatio},
+		{Name: CheckP99, Quantile: 0.99, MaxRatio: defaultLatencyRatio},
+	}
+}

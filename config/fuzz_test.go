@@ -104,8 +104,70 @@ func checkServiceInvariants(t testing.TB, s *Service) {
 			t.Errorf("service %s: sticky key %+v", s.Name, k)
 		}
 	}
+	if s.Rollout != nil {
+		checkRolloutInvariants(t, s)
+	}
 	h := s.Health
 	if h.Every < 100*time.Millisecond || h.Timeout <= 0 || h.Passes < 1 || h.Fails < 1 || len(h.Status) == 0 || !strings.HasPrefix(h.Path, "/") {
 		t.Errorf("service %s: health %+v", s.Name, h)
+	}
+}
+
+func checkRolloutInvariants(t testing.TB, s *Service) {
+	t.Helper()
+	r := s.Rollout
+	if len(s.Pools) < 2 || r.Start == "" || r.Undecided == "" || r.OnFail == "" || r.Deadline <= 0 {
+		t.Errorf("service %s: rollout %+v with %d pools", s.Name, r, len(s.Pools))
+	}
+	var before Weight
+	for _, step := range r.Steps {
+		if step.Weight <= before || step.For < time.Second || step.Weight < Full && step.For >= r.Deadline {
+			t.Errorf("service %s: step %+v after %v, deadline %v", s.Name, step, before, r.Deadline)
+		}
+		before = step.Weight
+	}
+	if before != Full || len(r.Steps) > maxSteps {
+		t.Errorf("service %s: the last of %d steps is %v", s.Name, len(r.Steps), before)
+	}
+	if b := r.Bake; b != nil {
+		if b.For <= 0 || b.Holdback <= 0 || b.Holdback >= Full/2 || len(r.Steps) > 1 && Full-b.Holdback <= r.Steps[len(r.Steps)-2].Weight {
+			t.Errorf("service %s: bake %+v after %+v", s.Name, b, r.Steps)
+		}
+	}
+	for _, risk := range []float64{r.Alpha, r.Beta} {
+		if !(risk > 0 && risk <= 0.5) {
+			t.Errorf("service %s: alpha %v, beta %v", s.Name, r.Alpha, r.Beta)
+		}
+	}
+	if len(r.Checks) == 0 {
+		t.Errorf("service %s: no check", s.Name)
+	}
+	order := []string{CheckErrors, CheckP50, CheckP95, CheckP99, CheckSlow}
+	for _, c := range r.Checks {
+		at := slices.Index(order, c.Name)
+		if at < 0 {
+			t.Fatalf("service %s: check %s is unknown or out of order", s.Name, c.Name)
+		}
+		order = order[at+1:]
+		checkCheckInvariants(t, c)
+	}
+}
+
+func checkCheckInvariants(t testing.TB, c Check) {
+	t.Helper()
+	latency := c.Quantile != 0
+	switch {
+	case latency != (c.Name != CheckErrors && c.Name != CheckSlow),
+		latency && (c.MaxRatio <= 1 || c.MaxIncrease != 0 || c.Max != 0),
+		!latency && !(c.MaxRatio >= 1 && c.MaxIncrease >= 0 && c.MaxIncrease <= 0.9 && c.MaxRatio+c.MaxIncrease > 1),
+		c.MaxRatio > 100 || c.Max < 0 || c.Max > 1,
+		(c.Name == CheckSlow) != (c.Over > 0),
+		c.Name != CheckErrors && len(c.Also) > 0 || !slices.IsSorted(c.Also):
+		t.Errorf("check %+v", c)
+	}
+	for _, status := range c.Also {
+		if status < 400 || status > 499 {
+			t.Errorf("check %s: also %v", c.Name, c.Also)
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Rollout is how a candidate gets the traffic of a service step by step. Percentages are fractions here:
 // 0.01 is 1 %.
@@ -61,11 +64,99 @@ const (
 // Check is one comparison of candidate and baseline. An acceptable candidate's share of bad requests is
 // at most MaxRatio times the baseline's plus MaxIncrease.
 type Check struct {
-	Name        string        // errors, p50, p95, p99, slow
+	Name        string        // one of the Check constants
 	Quantile    float64       // 0.5, 0.95, 0.99 for latency; 0 otherwise
 	MaxRatio    float64       // errors, slow: of the shares; latency: of the quantiles. At least 1
 	MaxIncrease float64       // fraction: 0.002 is 0.2 points; errors and slow
 	Max         float64       // fraction the candidate alone may reach; 0: no limit. errors and slow
 	Over        time.Duration // slow: what counts as slow
 	Also        []int         // errors: statuses below 500 that count as failed
+}
+
+// The checks of this version.
+const (
+	CheckErrors = "errors"
+	CheckP50    = "p50"
+	CheckP95    = "p95"
+	CheckP99    = "p99"
+	CheckSlow   = "slow"
+)
+
+// maxWait bounds what may last over a weekend: deadlines and bakes.
+const maxWait = 7 * 24 * time.Hour
+
+// risk is what alpha and beta accept, in percent. Above a half a verdict says nothing.
+var risk = bounds{least: 0, most: 50, open: true}
+
+// rollout is nil when the file has none.
+func (p *parser) rollout(n *node) *Rollout {
+	if n == nil {
+		return nil
+	}
+	o := p.object(n, "start", "steps", "bake", "deadline", "undecided", "on_fail", "alpha", "beta", "checks")
+	return &Rollout{
+		Start:     choice(p, o.at("start"), StartManual, StartManual, StartVersion),
+		Steps:     p.steps(o.at("steps")),
+		Bake:      p.bake(o.at("bake")),
+		Deadline:  p.between(o.at("deadline"), shortestStep, maxWait, defaultDeadline),
+		Undecided: choice(p, o.at("undecided"), UndecidedHold, UndecidedHold, UndecidedRollback, UndecidedLean),
+		OnFail:    choice(p, o.at("on_fail"), FailRollback, FailRollback, FailStepBack, FailHold),
+		Alpha:     p.fraction(o.at("alpha"), risk, defaultAlpha),
+		Beta:      p.fraction(o.at("beta"), risk, defaultBeta),
+		Checks:    p.checks(o.at("checks")),
+	}
+}
+
+// checkRollout compares the keys of a rollout with each other and with the pools of its service. A
+// rollout among the defaults is for the services that have something to roll out.
+func (p *parser) checkRollout(s *Service, service *node, inherited bool) {
+	n := service.child("rollout")
+	if n == nil {
+		return
+	}
+	if len(s.Pools) < 2 {
+		if len(s.Pools) == 1 && !inherited {
+			p.report(n, flaw{"there is no second pool to roll out", "name the pool of the next version, or remove the rollout"})
+		}
+		s.Rollout = nil
+		return
+	}
+	if s.Rollout.Start == StartVersion {
+		p.checkVersions(s, service)
+	}
+	p.checkDeadline(s.Rollout, n)
+	p.checkHoldback(s.Rollout, n)
+}
+
+// checkVersions asks for what a rollout that starts with a new version has to compare.
+func (p *parser) checkVersions(s *Service, service *node) {
+	pools := service.child("pools")
+	for i := range s.Pools {
+		at := pools.child(s.Pools[i].Name)
+		if s.Pools[i].Version == "" && at.child("version") == nil {
+			p.report(at, flaw{"has no version, and a new one starts the rollout", `write {version: "2.4.0", targets: […]}, or rollout.start: manual`})
+		}
+	}
+}
+
+// checkDeadline asks for time to decide after the least time of each step. At 100 nothing is decided.
+func (p *parser) checkDeadline(r *Rollout, n *node) {
+	deadline := n.child("deadline")
+	if deadline != nil && deadline.bad {
+		return
+	}
+	steps := n.child("steps")
+	for i, step := range r.Steps {
+		if step.Weight == Full || step.For < r.Deadline {
+			continue
+		}
+		at := deadline
+		if steps != nil && i < len(steps.items) {
+			at = cmp.Or(steps.items[i].child("for"), steps.items[i])
+		}
+		p.report(at, flaw{
+			"the step takes " + brief(step.For) + ", but its deadline is " + brief(r.Deadline),
+			"set rollout.deadline to more than " + brief(step.For),
+		})
+	}
 }

@@ -19,6 +19,7 @@ type (
 )
 
 func (p *parser) services(n, defaults *node) []Service {
+	blank(defaults.child("rollout"))
 	p.service("", defaults) // a default that every service overrides must be right all the same
 	fields := p.mapping(n)
 	if n != nil && n.kind == yaml.MappingNode && len(fields) == 0 {
@@ -30,20 +31,22 @@ func (p *parser) services(n, defaults *node) []Service {
 	}
 	var all []Service
 	for _, f := range fields {
+		own := blank(f.value.child("rollout"))
 		n := inherit(f.value, defaults)
 		s := p.service(p.name(f.key), n)
 		if n.kind == yaml.MappingNode && !n.bad {
 			p.checkService(&s, n)
+			p.checkRollout(&s, n, own == nil)
 		}
 		all = append(all, s)
 	}
 	return all
 }
 
-// inherit puts the defaults below a value: mappings key by key, everything else as a whole. Inherited
-// nodes keep their place, so a problem is told where it was written.
+// inherit puts the defaults below a value: mappings key by key, everything else and the checks of a
+// rollout as a whole. Inherited nodes keep their place, so a problem is told where it was written.
 func inherit(own, defaults *node) *node {
-	if defaults == nil || own.kind != yaml.MappingNode || defaults.kind != yaml.MappingNode {
+	if defaults == nil || isChecks(own) || own.kind != yaml.MappingNode || defaults.kind != yaml.MappingNode {
 		return own
 	}
 	merged := *own
@@ -61,9 +64,11 @@ func inherit(own, defaults *node) *node {
 	return &merged
 }
 
+func isChecks(n *node) bool { return n.segment == "checks" && n.parent.segment == "rollout" }
+
 // service reads each key of a service for itself.
 func (p *parser) service(name string, n *node) Service {
-	o := p.object(n, "hosts", "paths", "pools", "weights", "balance", "sticky", "rules", "health", "timeouts", "host", "drain")
+	o := p.object(n, "hosts", "paths", "pools", "weights", "balance", "sticky", "rules", "health", "timeouts", "host", "drain", "rollout")
 	s := Service{
 		Name:     name,
 		Hosts:    p.distinct(o.at("hosts"), hostPattern),
@@ -77,6 +82,7 @@ func (p *parser) service(name string, n *node) Service {
 		Timeouts: p.timeouts(o.at("timeouts")),
 		Host:     p.checked(o.at("host"), upstreamHost),
 		Drain:    Drain{Timeout: p.duration(p.object(o.at("drain"), "timeout").at("timeout"), shortest, defaultDrain)},
+		Rollout:  p.rollout(o.at("rollout")),
 	}
 	if paths := o.at("paths"); paths == nil {
 		s.Paths = []string{defaultPath}
