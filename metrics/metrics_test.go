@@ -3,6 +3,7 @@ package metrics
 import (
 	"errors"
 	"flag"
+	"math"
 	"net/http/httptest"
 	"os"
 	"slices"
@@ -59,6 +60,10 @@ func small() *Registry {
 	green.Attempt(NoTarget, 0)
 	green.Retry()
 	green.Fallback()
+	green.Judged(2)
+	green.Judged(-1)
+	r.Verdict("shop", "errors", "fail")
+	r.Decision("shop", "rolled_back")
 	r.Recorder("", "").Request(404, 100*time.Microsecond)
 
 	r.ObserveStore("get", nil, false, 200*time.Microsecond)
@@ -85,6 +90,9 @@ func small() *Registry {
 			},
 			InFlight: []InFlightSample{{"shop", "blue", "request", 7}, {"shop", "blue", "websocket", 1}},
 			Intents:  []IntentSample{{"shop", 90 * time.Second}},
+			Rollouts: []RolloutSample{{"shop", "stepping", 2}, {"api", "idle", 0}},
+			Evidence: []EvidenceSample{{"shop", "errors", "against", 0.5}, {"shop", "errors", "for", math.Inf(-1)}},
+			Leader:   true,
 		}
 	})
 	return r
@@ -129,7 +137,7 @@ func TestNewHasRuntimeAndProcess(t *testing.T) {
 
 func TestCardinalityIsKnown(t *testing.T) {
 	histogram := len(buckets) + 3 // +Inf, sum, count
-	perPool := len(classes) + int(outcomes) + 2 + 2*histogram
+	perPool := len(classes) + int(outcomes) + 3 + 2*histogram
 	r := newRegistry("1.2.3")
 	before := len(series(t, r))
 	for _, pool := range []string{"blue", "green"} {

@@ -55,6 +55,8 @@ type Recorder struct {
 	attemptDuration prometheus.Observer
 	retries         prometheus.Counter
 	fallbacks       prometheus.Counter
+	judged          prometheus.Counter
+	cells           *Cells
 }
 
 // Request counts a request that ended, as the client saw it: the status code it got and how long it
@@ -79,13 +81,19 @@ func (r *Recorder) Retry() { r.retries.Inc() }
 // pool that missed.
 func (r *Recorder) Fallback() { r.fallbacks.Inc() }
 
+// Judged counts requests that were handed to the judge. n is not negative.
+func (r *Recorder) Judged(n int) { r.judged.Add(float64(max(n, 0))) }
+
+// Cells counts the requests of the pool that a comparison may look at.
+func (r *Recorder) Cells() *Cells { return r.cells }
+
 // seconds keeps a clock that was set back from making a sum shrink.
 func seconds(d time.Duration) float64 { return max(d, 0).Seconds() }
 
 // vecs are the metrics a Recorder has a part of.
 type vecs struct {
-	requests, attempts, retries, fallbacks *prometheus.CounterVec
-	requestDuration, attemptDuration       *prometheus.HistogramVec
+	requests, attempts, retries, fallbacks, judged *prometheus.CounterVec
+	requestDuration, attemptDuration               *prometheus.HistogramVec
 }
 
 func newVecs() vecs {
@@ -100,16 +108,19 @@ func newVecs() vecs {
 			buckets, "service", "pool"),
 		retries:   counterVec("retries_total", "Tries on another target after one that failed.", "service", "pool"),
 		fallbacks: counterVec("fallbacks_total", "Requests the baseline served because this pool could not.", "service", "pool"),
+		judged:    counterVec("judged_total", "Requests the judge has looked at.", "service", "pool"),
 	}
 }
 
 func (v *vecs) collectors() []prometheus.Collector {
-	return []prometheus.Collector{v.requests, v.attempts, v.retries, v.fallbacks, v.requestDuration, v.attemptDuration}
+	return []prometheus.Collector{v.requests, v.attempts, v.retries, v.fallbacks, v.judged, v.requestDuration, v.attemptDuration}
 }
 
 // recorder resolves every series of a pool.
-func (v *vecs) recorder(k Key) *Recorder {
+func (v *vecs) recorder(k Key, c clock) *Recorder {
 	r := &Recorder{
+		cells:           newCells(c, shardCount()),
+		judged:          v.judged.WithLabelValues(k.Service, k.Pool),
 		requestDuration: v.requestDuration.WithLabelValues(k.Service, k.Pool),
 		attemptDuration: v.attemptDuration.WithLabelValues(k.Service, k.Pool),
 		retries:         v.retries.WithLabelValues(k.Service, k.Pool),
@@ -127,7 +138,7 @@ func (v *vecs) recorder(k Key) *Recorder {
 // drop removes every series of a pool.
 func (v *vecs) drop(k Key) {
 	labels := prometheus.Labels{"service": k.Service, "pool": k.Pool}
-	for _, counter := range []*prometheus.CounterVec{v.requests, v.attempts, v.retries, v.fallbacks} {
+	for _, counter := range []*prometheus.CounterVec{v.requests, v.attempts, v.retries, v.fallbacks, v.judged} {
 		counter.DeletePartialMatch(labels)
 	}
 	v.requestDuration.DeletePartialMatch(labels)

@@ -1,12 +1,13 @@
 // Package metrics owns what is counted and how it is shown to Prometheus. Every label value comes from
 // the configuration or from a fixed list, never from a request, so the number of series is known from the
-// file. It judges nothing and keeps no history.
+// file. It also counts, second by second, what the judge compares. It judges nothing and keeps no history.
 package metrics
 
 import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -23,13 +24,15 @@ var buckets = []float64{
 
 // Registry holds every metric of a process. All methods are safe for concurrent use. Make one with New.
 type Registry struct {
-	prom    *prometheus.Registry
-	vecs    vecs
-	ops     operations
-	config  configMetrics
-	live    *live
-	conns   *prometheus.GaugeVec
-	refused *prometheus.CounterVec
+	prom      *prometheus.Registry
+	vecs      vecs
+	ops       operations
+	config    configMetrics
+	live      *live
+	clock     clock
+	decisions decisions
+	conns     *prometheus.GaugeVec
+	refused   *prometheus.CounterVec
 
 	mu        sync.Mutex // guards the two below; recording never takes it
 	recorders map[Key]*Recorder
@@ -63,6 +66,8 @@ func newRegistry(version string) *Registry {
 		ops:       newOperations(),
 		config:    newConfigMetrics(),
 		live:      newLive(),
+		clock:     clock{time.Now()},
+		decisions: newDecisions(),
 		recorders: map[Key]*Recorder{},
 		listeners: map[string]*Connections{},
 		conns:     gaugeVec("connections", "Client connections that are open.", "listener"),
@@ -74,6 +79,7 @@ func newRegistry(version string) *Registry {
 	r.prom.MustRegister(r.vecs.collectors()...)
 	r.prom.MustRegister(r.ops.collectors()...)
 	r.prom.MustRegister(r.config.collectors()...)
+	r.prom.MustRegister(r.decisions.collectors()...)
 	return r
 }
 
@@ -94,15 +100,16 @@ func (r *Registry) Recorder(service, pool string) *Recorder {
 	defer r.mu.Unlock()
 	rec := r.recorders[key]
 	if rec == nil {
-		rec = r.vecs.recorder(key)
+		rec = r.vecs.recorder(key, r.clock)
 		r.recorders[key] = rec
 	}
 	return rec
 }
 
-// Keep drops the series of every recorder whose pool is not listed; the one of empty names always stays.
-// A dropped recorder may be used on, by a request that is still under way: it counts where nobody looks.
-// Recorder makes a new one if the pool comes back, which starts at zero.
+// Keep drops the series of every recorder whose pool is not listed, and those of a service that has no
+// pool left; the recorder of empty names always stays. A dropped recorder may be used on, by a request
+// that is still under way: it counts where nobody looks. Recorder makes a new one if the pool comes back,
+// which starts at zero.
 func (r *Registry) Keep(pools []Key) {
 	keep := map[Key]bool{{}: true}
 	for _, k := range pools {
@@ -114,6 +121,7 @@ func (r *Registry) Keep(pools []Key) {
 		if !keep[k] {
 			delete(r.recorders, k)
 			r.vecs.drop(k)
+			r.decisions.keep(k.Service, keep)
 		}
 	}
 }

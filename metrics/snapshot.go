@@ -13,6 +13,9 @@ type Snapshot struct {
 	Targets  []TargetSample
 	InFlight []InFlightSample
 	Intents  []IntentSample
+	Rollouts []RolloutSample
+	Evidence []EvidenceSample
+	Leader   bool // this node decides
 }
 
 // WeightSample is a pool's share in a layer: file, intent or in_force. Ratio is 0 to 1.
@@ -39,7 +42,7 @@ type IntentSample struct {
 	Age     time.Duration
 }
 
-// Source sets where the gauges of weights, targets, requests in flight and intents come from. f is called
+// Source sets where the gauges of weights, targets, requests in flight, intents and rollouts come from. f is called
 // once for each scrape, maybe by several at a time, and must not block. Nil: those gauges do not show.
 func (r *Registry) Source(f func() Snapshot) {
 	if f == nil {
@@ -53,6 +56,7 @@ func (r *Registry) Source(f func() Snapshot) {
 type live struct {
 	source                            atomic.Pointer[func() Snapshot]
 	weight, target, inFlight, intents *prometheus.Desc
+	rollouts                          rolloutDescs
 }
 
 func newLive() *live {
@@ -61,6 +65,7 @@ func newLive() *live {
 		target:   desc("target_up", "1 while probes find the target up.", "service", "pool", "target"),
 		inFlight: desc("inflight_requests", "Requests that are being served.", "service", "pool", "kind"),
 		intents:  desc("intent_age_seconds", "How long the weights in force have differed from the file's.", "service"),
+		rollouts: newRolloutDescs(),
 	}
 }
 
@@ -70,7 +75,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (l *live) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{l.weight, l.target, l.inFlight, l.intents} {
+	for _, d := range append(l.rollouts.all(), l.weight, l.target, l.inFlight, l.intents) {
 		ch <- d
 	}
 }
@@ -94,6 +99,7 @@ func (l *live) Collect(ch chan<- prometheus.Metric) {
 	for _, i := range s.Intents {
 		ch <- gauge(l.intents, i.Age.Seconds(), i.Service)
 	}
+	l.rollouts.collect(&s, ch)
 }
 
 // gauge is one sample.
