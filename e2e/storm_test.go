@@ -3,7 +3,9 @@
 package e2e
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -71,7 +73,7 @@ func (s *storm) fail(err error) {
 
 // wrong counts the requests that a pool answered although it had no weight after any change between the
 // two noted ones. weights[i] is what was in force after change i; 0 is the start.
-func (s *storm) wrong(weights []api.Weights) (count int, example string) {
+func (s *storm) wrong(kinds []string, weights []api.Weights) (count int, example string) {
 	for at, n := range s.seen {
 		allowed := false
 		for i := at.answered; i <= at.begun; i++ {
@@ -79,7 +81,7 @@ func (s *storm) wrong(weights []api.Weights) (count int, example string) {
 		}
 		if !allowed {
 			count += n
-			example = fmt.Sprintf("%s answered after change %d (%v)", at.pool, at.answered, weights[at.answered])
+			example = fmt.Sprintf("%s answered after change %d, %s, %v", at.pool, at.answered, kinds[at.answered], weights[at.answered])
 		}
 	}
 	return count, example
@@ -93,12 +95,24 @@ type changes struct {
 	reloads int
 }
 
-// edit saves the file with other weights and waits until they are in force.
+// edit saves the file with other weights and waits until that very file is in force: its weights alone may
+// have been in force before.
 func (c *changes) edit(t *testing.T) api.Weights {
 	c.file = (c.file + 10 + rand.IntN(80)) % 100
-	c.site.save(t, c.site.yaml(c.file))
-	c.site.inForce(t, float64(c.file))
-	return api.Weights{"blue": float64(c.file), "green": float64(100 - c.file)}
+	yaml := c.site.yaml(c.file)
+	digest := fmt.Sprintf("%x", sha256.Sum256([]byte(yaml)))
+	c.site.save(t, yaml)
+	var got api.Overview
+	binary.Until(t, "the edited file is in force", func() bool {
+		o, err := c.site.api.Overview(t.Context())
+		got = o
+		return err == nil && o.Node.Config.Digest == digest
+	})
+	w := api.Weights{"blue": float64(c.file), "green": float64(100 - c.file)}
+	if !maps.Equal(got.Services[0].Weights.InForce, w) {
+		t.Fatalf("%v in force with the edited file, want %v", got.Services[0].Weights.InForce, w)
+	}
+	return w
 }
 
 // command cuts over to one pool or the other, or rolls back.
@@ -178,7 +192,7 @@ func TestStorm(t *testing.T) {
 	if w.failures > 0 {
 		t.Errorf("%d of %d requests failed, first: %v", w.failures, total, w.first)
 	}
-	if n, example := w.wrong(weights); n > 0 {
+	if n, example := w.wrong(append([]string{"start"}, kinds...), weights); n > 0 {
 		t.Errorf("%d of %d requests reached a pool without weight, for example: %s", n, total, example)
 	}
 	pools := make(map[string]int)

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,17 +23,24 @@ type accessLog struct {
 	metrics *metrics.Registry
 	lines   chan []zap.Field
 	closed  atomic.Bool
-	ended   sync.WaitGroup
 	stop    chan struct{}
+	ended   chan struct{}
 }
 
+// flushTime is how long the end waits for a disk that does not take the last lines.
+const flushTime = 2 * time.Second
+
 func newAccessLog(log *zap.Logger, m *metrics.Registry) *accessLog {
-	a := &accessLog{log: log.Named("access"), metrics: m, lines: make(chan []zap.Field, accessQueue), stop: make(chan struct{})}
-	a.ended.Go(a.run)
+	a := &accessLog{
+		log: log.Named("access"), metrics: m, lines: make(chan []zap.Field, accessQueue),
+		stop: make(chan struct{}), ended: make(chan struct{}),
+	}
+	go a.run()
 	return a
 }
 
 func (a *accessLog) run() {
+	defer close(a.ended)
 	for {
 		select {
 		case fields := <-a.lines:
@@ -58,11 +64,17 @@ func (a *accessLog) flush() {
 	}
 }
 
-// close writes what waits and ends. Lines written afterwards are dropped.
+// close writes what waits and ends. Lines written afterwards are dropped, and so is what a stuck disk
+// does not take in time.
 func (a *accessLog) close() {
-	if a.closed.CompareAndSwap(false, true) {
-		close(a.stop)
-		a.ended.Wait()
+	if !a.closed.CompareAndSwap(false, true) {
+		return
+	}
+	close(a.stop)
+	select {
+	case <-a.ended:
+	case <-time.After(flushTime):
+		a.metrics.AccessLogDropped(len(a.lines))
 	}
 }
 

@@ -23,13 +23,13 @@ type client struct {
 	upgrade bool
 }
 
-func (h *handler) client(r *http.Request) client {
+func (h *handler) client(r *http.Request, snap *snapshot) client {
 	c := client{secure: h.listener.TLS != nil}
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		c.peer = ap.Addr().Unmap()
 	}
 	c.addr = c.peer
-	if snap := h.server.snap.Load(); snap != nil && snap.table.TrustsProxy(c.peer) {
+	if snap != nil && snap.table.TrustsProxy(c.peer) {
 		c.trusted = true
 		c.addr = origin(snap.table, c.peer, r.Header["X-Forwarded-For"])
 	}
@@ -100,6 +100,12 @@ func refusedStream(r *http.Request) (failure, bool) {
 	}
 	if !validTarget(r) || !h1.ValidToken(r.Method) || !h1.ValidHost(r.Host) {
 		return failure{status: http.StatusBadRequest, reason: "bad-request-target", detail: "Method, path or authority is malformed."}, true
+	}
+	if host, ok := r.Header["Host"]; ok && (len(host) != 1 || !strings.EqualFold(host[0], r.Host)) {
+		return failure{status: http.StatusBadRequest, reason: "bad-request-target", detail: "Host and authority differ."}, true
+	}
+	if expect, ok := r.Header["Expect"]; ok && (len(expect) != 1 || !strings.EqualFold(expect[0], "100-continue")) {
+		return failure{status: http.StatusExpectationFailed, reason: "unknown-expectation", detail: "Only 100-continue may be expected."}, true
 	}
 	for name, values := range r.Header {
 		if !h1.ValidToken(name) || shadows(name) {

@@ -24,6 +24,8 @@ var (
 // statusClientGone is booked for a client that left before its answer; it is never sent.
 const statusClientGone = 499
 
+var clientGone = failure{statusClientGone, "client-gone", "", metrics.ClientGone}
+
 // failure is what we answer ourselves: a status, a slug for Switchback-Reason, a sentence, and what it
 // counts as for the target.
 type failure struct {
@@ -60,11 +62,13 @@ func attemptFailure(ctx context.Context, up *upload, err error) failure {
 	if cause := context.Cause(ctx); cause != nil {
 		return causeFailure(cause)
 	}
-	if up != nil && up.err() != nil {
-		return failure{http.StatusBadRequest, "bad-request-body", "The request's body ended too early or is malformed.", metrics.ClientGone}
-	}
 	var refusal *h1.Refusal
-	if errors.As(err, &refusal) {
+	switch bad := up.err(); {
+	case errors.As(bad, &refusal):
+		return failure{http.StatusBadRequest, refusal.Reason, "The request's body is malformed.", metrics.ClientGone}
+	case bad != nil:
+		return clientGone
+	case errors.As(err, &refusal):
 		return failure{http.StatusBadGateway, refusal.Reason, "The upstream's response is malformed.", metrics.Malformed}
 	}
 	var netErr net.Error
@@ -93,11 +97,15 @@ func causeFailure(cause error) failure {
 	case errors.Is(cause, errShutdown):
 		return failure{http.StatusServiceUnavailable, "shutting-down", "The proxy is shutting down.", metrics.Unexpected}
 	}
-	return failure{statusClientGone, "client-gone", "", metrics.ClientGone}
+	return clientGone
 }
 
-// answer writes a failure as a small plain body with its reason in a field.
-func (f failure) answer(w http.ResponseWriter) {
+// answer writes a failure as a small plain body with its reason in a field, and returns the length of
+// what the client gets of the body.
+func (f failure) answer(w http.ResponseWriter, r *http.Request) int64 {
+	if f.status == statusClientGone {
+		return 0
+	}
 	h := w.Header()
 	body := f.detail + "\n"
 	h.Set("Content-Type", "text/plain; charset=utf-8")
@@ -106,5 +114,9 @@ func (f failure) answer(w http.ResponseWriter) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Switchback-Reason", f.reason)
 	w.WriteHeader(f.status)
-	_, _ = w.Write([]byte(body)) // a client that is gone is nobody's failure
+	if r.Method == http.MethodHead {
+		return 0
+	}
+	n, _ := w.Write([]byte(body)) // a client that is gone is nobody's failure
+	return int64(n)
 }

@@ -35,10 +35,10 @@ type exchange struct {
 	cancel  context.CancelCauseFunc // ends the exchange from outside
 }
 
-// begin decides where a request goes and starts to count it. The exchange is never nil and must be
-// ended, also when err says that it goes nowhere.
-func (s *Server) begin(q *router.Request, at time.Time) (*exchange, error) {
-	x := &exchange{server: s, snap: s.snap.Load(), began: at}
+// begin decides where a request goes and starts to count it; snap is the snapshot in force, nil before
+// the first. The exchange is never nil and must be ended, also when err says that it goes nowhere.
+func (s *Server) begin(snap *snapshot, q *router.Request, at time.Time) (*exchange, error) {
+	x := &exchange{server: s, snap: snap, began: at}
 	if x.snap == nil {
 		return x, errNotReady
 	}

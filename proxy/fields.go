@@ -69,6 +69,9 @@ func upstreamFields(r *http.Request, c client, t *router.Table) http.Header {
 	if o := t.OverrideHeader(); !t.MayOverride(c.addr) {
 		delete(h, o)
 	}
+	if !r.ProtoAtLeast(1, 1) {
+		delete(h, "Expect") // RFC 9110 §10.1.1
+	}
 	if _, ok := h["User-Agent"]; !ok {
 		h["User-Agent"] = nil // or the transport names itself
 	}
@@ -98,7 +101,7 @@ func addForwarded(h http.Header, r *http.Request, c client) {
 	if !c.trusted || h.Get("X-Forwarded-Proto") == "" {
 		h["X-Forwarded-Proto"] = []string{proto}
 	}
-	if !c.trusted || h.Get("X-Forwarded-Host") == "" {
+	if (!c.trusted || h.Get("X-Forwarded-Host") == "") && r.Host != "" {
 		h["X-Forwarded-Host"] = []string{r.Host}
 	}
 	appendList(h, "Forwarded", forwardedElement(c.peer, r.Host, proto))
@@ -124,7 +127,10 @@ func forwardedElement(peer netip.Addr, host, proto string) string {
 	default:
 		b.WriteString(`"[` + peer.String() + `]"`)
 	}
-	b.WriteString(`;host="` + host + `";proto=` + proto)
+	if host != "" { // HTTP/1.0 may come without
+		b.WriteString(`;host="` + host + `"`)
+	}
+	b.WriteString(";proto=" + proto)
 	return b.String()
 }
 

@@ -5,9 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/switchback-proxy/switchback/metrics"
 )
 
 // gate is the listener that net/http sees. Cleartext connections come out behind a guard. TLS ones are
@@ -15,17 +18,17 @@ import (
 // frames need no guard, and HTTP/1.1 behind one.
 type gate struct {
 	Listener
-	server   *Server
 	tls      *tls.Config
 	ready    chan net.Conn
 	ctx      context.Context //nolint:containedctx // ends the handshakes
 	end      context.CancelFunc
 	stopping atomic.Bool
-	closed   sync.Once
+	gauge    *metrics.Connections
+	open     atomic.Int64 // connections
 }
 
-func newGate(l Listener, s *Server) *gate {
-	g := &gate{Listener: l, server: s, ready: make(chan net.Conn)}
+func newGate(l Listener, gauge *metrics.Connections) *gate {
+	g := &gate{Listener: l, ready: make(chan net.Conn), gauge: gauge}
 	g.ctx, g.end = context.WithCancel(context.Background())
 	if l.Certificates != nil {
 		g.tls = l.Certificates.config()
@@ -40,7 +43,7 @@ func (g *gate) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		return newGuard(c, g.Config.Timeouts.Header), nil
+		return newGuard(c, c, g.Config.Timeouts.Header), nil
 	}
 	select {
 	case c := <-g.ready:
@@ -52,12 +55,15 @@ func (g *gate) Accept() (net.Conn, error) {
 
 // accept takes a connection from the socket; once we are closing, a timeout means that the queue is
 // empty.
-func (g *gate) accept() (net.Conn, error) {
+func (g *gate) accept() (*accepted, error) {
 	c, err := g.Listener.Accept()
-	if err != nil && g.stopping.Load() && isTimeout(err) {
+	switch {
+	case err == nil:
+		return g.admit(c), nil
+	case g.stopping.Load() && errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, net.ErrClosed
 	}
-	return c, err
+	return nil, err
 }
 
 // acceptPause is how long accepting rests after an error that may pass, such as no free descriptor.
@@ -84,7 +90,7 @@ func (g *gate) handshakes() {
 	}
 }
 
-func (g *gate) handshake(c net.Conn) {
+func (g *gate) handshake(c *accepted) {
 	ctx, cancel := context.WithTimeout(g.ctx, g.Config.Timeouts.Header)
 	defer cancel()
 	t := tls.Server(c, g.tls)
@@ -94,7 +100,7 @@ func (g *gate) handshake(c net.Conn) {
 	}
 	var conn net.Conn = t
 	if t.ConnectionState().NegotiatedProtocol != "h2" {
-		conn = newGuard(t, g.Config.Timeouts.Header)
+		conn = newGuard(t, c, g.Config.Timeouts.Header)
 	}
 	select {
 	case g.ready <- conn:
@@ -114,8 +120,11 @@ func (g *gate) stopAccepting() {
 	_ = g.Listener.Close()
 }
 
+// empty reports whether no connection is open.
+func (g *gate) empty() bool { return g.open.Load() == 0 }
+
 // Close ends handshakes and closes the socket.
 func (g *gate) Close() error {
-	g.closed.Do(g.end)
+	g.end()
 	return g.Listener.Close()
 }

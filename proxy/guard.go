@@ -1,12 +1,14 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/switchback-proxy/switchback/proxy/h1"
@@ -17,16 +19,21 @@ import (
 // place of what it refuses it puts a request of its own that the handler answers, so a refusal comes
 // after the answers before it and ends the connection.
 type guard struct {
-	net.Conn
-	scanner h1.RequestScanner
-	header  time.Duration // from the first byte of a head to its end
-	buf     []byte        // read from the connection, not passed on yet
-	store   []byte        // what buf is cut from
-	vetted  int           // bytes at the front of buf that may pass
-	inside  bool          // a head has passed whose message has not ended
-	timed   bool          // the head that is incomplete has its deadline
-	refused bool
-	closed  bool
+	net.Conn           // plain or TLS
+	socket   *accepted // below
+	scanner  h1.RequestScanner
+	header   time.Duration // from the first byte of a head to its end
+	buf      []byte        // read from the connection, not passed on yet
+	store    []byte        // what buf is cut from
+	vetted   int           // bytes at the front of buf that may pass
+	inside   bool          // a head has passed whose message has not ended
+	timed    bool          // the head that is incomplete has its deadline
+	refused  bool
+
+	serving   atomic.Bool // a request is being answered
+	hung      atomic.Bool // nothing more is passed on
+	lingering atomic.Bool // the client may still be sending when we close
+	broken    atomic.Bool // closing must look like an accident
 }
 
 const (
@@ -34,13 +41,41 @@ const (
 	// lingerTime and lingerBytes bound how long a refused client may go on sending: closing earlier
 	// would reset the connection and take the answer with it.
 	lingerTime  = 500 * time.Millisecond
-	lingerBytes = 256 << 10
+	lingerBytes = 1 << 20
 )
 
-func newGuard(c net.Conn, header time.Duration) *guard { return &guard{Conn: c, header: header} }
+func newGuard(c net.Conn, socket *accepted, header time.Duration) *guard {
+	return &guard{Conn: c, socket: socket, header: header}
+}
+
+type guardKey struct{}
+
+// withGuard lets handlers find the guard of their connection.
+func withGuard(ctx context.Context, c net.Conn) context.Context {
+	if g, ok := c.(*guard); ok {
+		return context.WithValue(ctx, guardKey{}, g)
+	}
+	return ctx
+}
+
+// guardOf is nil for HTTP/2.
+func guardOf(r *http.Request) *guard {
+	g, _ := r.Context().Value(guardKey{}).(*guard)
+	return g
+}
+
+// noteState follows net/http.
+func noteState(c net.Conn, state http.ConnState) {
+	if g, ok := c.(*guard); ok {
+		g.serving.Store(state == http.StateActive)
+	}
+}
 
 // Read passes on vetted bytes, never of two messages at once.
 func (g *guard) Read(p []byte) (int, error) {
+	if g.hung.Load() {
+		return 0, io.EOF
+	}
 	for g.vetted == 0 {
 		if len(g.buf) == 0 {
 			if ahead := g.scanner.Ahead(); ahead > 0 && len(p) > 0 {
@@ -78,6 +113,7 @@ func (g *guard) scan() error {
 	n, event, refusal := g.scanner.Scan(g.buf)
 	switch {
 	case refusal != nil && g.inside:
+		g.lingering.Store(true)
 		return refusal
 	case refusal != nil:
 		g.refuse(refusal)
@@ -100,7 +136,7 @@ func (g *guard) scan() error {
 
 // fill reads behind buf.
 func (g *guard) fill() error {
-	if len(g.buf) > 0 && !g.inside && !g.timed {
+	if len(g.buf) > 0 && !g.inside && !g.timed && !g.serving.Load() {
 		// net/http counts this wait as idle time, since no byte has reached it.
 		g.timed = true
 		_ = g.SetReadDeadline(time.Now().Add(g.header))
@@ -131,6 +167,7 @@ func room(buf, store []byte) (newBuf, newStore []byte) {
 // refuse puts the request in place that the handler answers.
 func (g *guard) refuse(r *h1.Refusal) {
 	g.refused = true
+	g.lingering.Store(true)
 	g.buf = fmt.Appendf(nil, "%s /%d/%s HTTP/1.1\r\nHost: switchback\r\nConnection: close\r\n\r\n", refusedMethod, r.Status, r.Reason)
 	g.vetted = len(g.buf)
 }
@@ -145,8 +182,19 @@ func guardFailure(target string) failure {
 	return failure{status: status, reason: reason, detail: "The request was refused: " + strings.ReplaceAll(reason, "-", " ") + "."}
 }
 
-// upgraded lets the bytes after an accepted upgrade pass.
+// upgraded lets the bytes after an accepted upgrade pass. No Read may be under way.
 func (g *guard) upgraded() { g.scanner.Upgraded() }
+
+// hangUp stops reading in the middle of a request: what else the client sends is passed on to nobody,
+// least of all as if it were the next request. A Read under way ends.
+func (g *guard) hangUp() {
+	g.lingering.Store(true)
+	g.hung.Store(true)
+	_ = g.SetReadDeadline(time.Unix(1, 0))
+}
+
+// abort makes closing look like an accident, where the end of the connection is the end of the answer.
+func (g *guard) abort() { g.broken.Store(true) }
 
 // CloseWrite ends our side of the connection, where it has sides.
 func (g *guard) CloseWrite() error {
@@ -156,13 +204,24 @@ func (g *guard) CloseWrite() error {
 	return nil
 }
 
-// Close lets a refused client finish what it sends, within bounds.
+// Close does not wait. A client that may still be sending is heard out behind it, within bounds; a
+// second Close ends that too.
 func (g *guard) Close() error {
-	if g.refused && !g.closed {
-		g.closed = true
-		if g.CloseWrite() == nil && g.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
-			_, _ = io.CopyN(io.Discard, g.Conn, lingerBytes)
-		}
+	switch {
+	case g.broken.Load():
+		return g.socket.reset()
+	case g.lingering.CompareAndSwap(true, false):
+		go g.linger()
+		return nil
 	}
 	return g.Conn.Close()
+}
+
+// linger ends with the connection, for which Serve waits.
+func (g *guard) linger() {
+	_ = g.CloseWrite()
+	_ = g.socket.CloseWrite()
+	_ = g.socket.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.CopyN(io.Discard, g.socket, lingerBytes)
+	_ = g.socket.Close()
 }

@@ -20,52 +20,61 @@ type handler struct {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	at := time.Now()
 	s := h.server
-	if s.closing.Load() && r.ProtoMajor == 1 {
-		w.Header().Set("Connection", "close")
-	}
+	closeAfter(w, r, s.closing.Load())
 	if f, bad := refused(r); bad {
 		s.refuse(w, r, f, at)
 		return
 	}
-	c := h.client(r)
-	x, err := s.begin(&router.Request{
+	snap := s.snap.Load()
+	c := h.client(r, snap)
+	up := newUpload(w, r)
+	x, err := s.begin(snap, &router.Request{
 		Host: r.Host, Path: c.path, Pool: h.listener.Pool, Client: c.addr, Header: r.Header,
 	}, at)
 	defer x.abandon()
+	defer up.stop(errAbandoned)
 	if err != nil {
-		f := decideFailure(err)
-		x.reason = f.reason
-		x.issueCookie(w, c)
-		f.answer(w)
-		x.finish(r, c, f.outcome, f.status, int64(len(f.detail)+1))
+		x.answer(w, r, c, up, decideFailure(err))
 		return
 	}
-	x.carry(w, r, c)
+	x.carry(w, r, c, up)
 }
 
 // carry runs the attempts of an exchange and relays the answer.
-func (x *exchange) carry(w http.ResponseWriter, r *http.Request, c client) {
+func (x *exchange) carry(w http.ResponseWriter, r *http.Request, c client, up *upload) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	x.cancel = cancel
 	x.server.running.enter(x)
 	if limit := x.decision.Service.Config.Timeouts.Request; limit > 0 && !c.upgrade {
-		timer := time.AfterFunc(limit, func() { x.expire() })
+		timer := time.AfterFunc(limit, x.expire)
 		defer timer.Stop()
 	}
-	up := newUpload(w, r)
-	res, f := x.attempt(ctx, r, c, up, w)
-	x.issueCookie(w, c)
+	if up != nil {
+		defer context.AfterFunc(ctx, func() { up.stop(context.Cause(ctx)) })()
+	}
+	out := newOutgoing(ctx, w, r, c, x, up)
+	res, f := x.attempt(ctx, out)
 	if res == nil {
-		x.reason = f.reason
-		if f.status != statusClientGone {
-			f.answer(w)
-		}
-		up.abandon()
-		x.finish(r, c, f.outcome, f.status, int64(len(f.detail)+1))
+		x.answer(w, r, c, up, f)
 		return
 	}
-	x.relay(ctx, w, r, c, up, res)
+	x.relay(ctx, w, r, c, out, res)
+}
+
+// answer ends the exchange with an answer of our own.
+func (x *exchange) answer(w http.ResponseWriter, r *http.Request, c client, up *upload, f failure) {
+	x.reason = f.reason
+	x.issueCookie(w.Header(), c)
+	closeAfter(w, r, up.pending())
+	x.finish(r, c, f.outcome, f.status, f.answer(w, r))
+}
+
+// closeAfter tells an HTTP/1.1 client that its connection ends with this answer.
+func closeAfter(w http.ResponseWriter, r *http.Request, yes bool) {
+	if yes && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
 }
 
 // expire ends the exchange at the service's request timeout, unless it turned out to be long-lived.
@@ -80,16 +89,15 @@ func (x *exchange) expire() {
 }
 
 // attempt sends the request to targets until one answers or no other may be tried.
-func (x *exchange) attempt(ctx context.Context, r *http.Request, c client, up *upload, w http.ResponseWriter) (*http.Response, failure) {
-	out := newOutgoing(ctx, w, r, c, x, up)
+func (x *exchange) attempt(ctx context.Context, out *outgoing) (*http.Response, failure) {
 	for {
 		res, err := out.send(x.snap.upstreams[x.target.Pool.Index], x.target)
 		if err == nil {
 			x.answered(statusOutcome(res.StatusCode))
 			return res, failure{}
 		}
-		f := attemptFailure(ctx, up, err)
-		if !x.next(f.outcome, out.sent() || up.touched()) || ctx.Err() != nil {
+		f := attemptFailure(ctx, out.upload, err)
+		if !x.next(f.outcome, out.sent() || ctx.Err() != nil) {
 			return nil, f
 		}
 		x.running.moved(x.target.Pool)
@@ -119,10 +127,8 @@ func (x *exchange) finish(r *http.Request, c client, o metrics.Outcome, status i
 
 // refuse answers what is no request of any service: it is counted there and by its reason.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f failure, at time.Time) {
-	if r.ProtoMajor == 1 {
-		w.Header().Set("Connection", "close")
-	}
-	f.answer(w)
+	closeAfter(w, r, true)
+	f.answer(w, r)
 	s.refusals.Count(f.reason)
 	s.unrouted.Request(f.status, time.Since(at))
 }

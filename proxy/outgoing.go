@@ -2,13 +2,10 @@ package proxy
 
 import (
 	"context"
-	"maps"
 	"net/http"
 	"net/http/httptrace"
-	"net/textproto"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/switchback-proxy/switchback/config"
@@ -21,15 +18,17 @@ type outgoing struct {
 	client  client
 	service *config.Service
 	host    string // as the client named it
-	upgrade bool
-	got     atomic.Bool // a connection was got: from here on something may have been sent
+	upload  *upload
 	interim interim
+
+	conn      *upstreamConn // got last; nil while another one is looked for
+	kept      bool          // conn has carried requests before
+	continued atomic.Bool   // the target has asked for the body
 }
 
 func newOutgoing(ctx context.Context, w http.ResponseWriter, r *http.Request, c client, x *exchange, up *upload) *outgoing {
-	o := &outgoing{client: c, service: x.decision.Service.Config, host: r.Host, upgrade: c.upgrade}
-	o.interim.w, o.interim.http10 = w, !r.ProtoAtLeast(1, 1)
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: o.gotConn, Got1xxResponse: o.interim.got})
+	o := &outgoing{client: c, service: x.decision.Service.Config, host: r.Host, upload: up}
+	o.interim = interim{w: w, mute: !r.ProtoAtLeast(1, 1), explicit: r.ProtoMajor == 1}
 	req := &http.Request{
 		Method: r.Method, Header: upstreamFields(r, c, x.snap.table),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: r.ContentLength,
@@ -37,34 +36,28 @@ func newOutgoing(ctx context.Context, w http.ResponseWriter, r *http.Request, c 
 	if up != nil {
 		req.Body = up
 		if r.ContentLength < 0 {
+			req.TransferEncoding = []string{"chunked"} // said so, the transport does not wait for the first byte
 			req.Trailer = up.trailer
-			announceTrailers(req.Header, r.Trailer)
+		}
+		if req.Header.Get("Expect") != "" {
+			up.wanted = o.wantsBody
 		}
 	}
-	if o.upgrade {
+	if c.upgrade {
 		req.Header["Connection"] = []string{"Upgrade"}
 		req.Header["Upgrade"] = []string{"websocket"}
 	}
-	o.request = req.WithContext(ctx)
+	o.request = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn:        func(string) { o.conn = nil },
+		GotConn:        o.gotConn,
+		Got100Continue: func() { o.continued.Store(true) },
+		Got1xxResponse: o.interim.got,
+	}))
 	return o
-}
-
-// announceTrailers tells which fields will follow the body, as the client told us.
-func announceTrailers(h http.Header, announced http.Header) {
-	var names []string
-	for name := range announced {
-		if trailerAllowed(name) {
-			names = append(names, name)
-		}
-	}
-	if names != nil {
-		h["Trailer"] = []string{strings.Join(names, ", ")}
-	}
 }
 
 // send tries one target. The response's body must be closed.
 func (o *outgoing) send(u *upstream, t *router.Target) (*http.Response, error) {
-	o.got.Store(false)
 	o.interim.restart()
 	o.request.URL = o.url(t)
 	o.request.Header["Switchback-Pool"] = []string{t.Pool.Name}
@@ -76,9 +69,14 @@ func (o *outgoing) send(u *upstream, t *router.Target) (*http.Response, error) {
 	default:
 		o.request.Host = o.service.Host
 	}
-	res, err := u.transport.RoundTrip(o.request)
-	o.interim.stop()
-	return res, err
+	for {
+		res, err := u.transport.RoundTrip(o.request)
+		if err == nil || o.sent() || !o.kept || o.conn == nil || o.request.Context().Err() != nil {
+			o.interim.stop()
+			return res, err
+		}
+		// A kept connection had died and nothing was sent: the next one, at last a new one, serves.
+	}
 }
 
 // url names the target and carries path and query as the client wrote them. An opaque path that begins
@@ -98,50 +96,30 @@ func (o *outgoing) url(t *router.Target) *url.URL {
 }
 
 func (o *outgoing) gotConn(info httptrace.GotConnInfo) {
-	o.got.Store(true)
-	if c, ok := info.Conn.(*upstreamConn); ok {
-		c.expect(o.request.Method, o.upgrade)
+	o.kept = info.Reused
+	o.conn, _ = info.Conn.(*upstreamConn)
+	if o.conn == nil {
+		return // cannot be
 	}
+	var failed func(error)
+	if o.upload != nil {
+		failed = o.upload.stop
+	}
+	o.conn.expect(o.request.Method, o.client.upgrade, failed)
 }
 
 // sent reports whether anything of the last attempt may have reached the target.
-func (o *outgoing) sent() bool { return o.got.Load() }
+func (o *outgoing) sent() bool { return o.upload.touched() || o.conn != nil && o.conn.wrote.Load() }
 
-// interim forwards 1xx responses but 100, which the server sends by itself when the body is read, and
-// 101. It stops when the final response is there, because the header map is the final one's then.
-type interim struct {
-	w      http.ResponseWriter
-	http10 bool
-	mu     sync.Mutex // guards ended, and w while a 1xx is written
-	ended  bool
-}
+// bodyWaits reports whether a part of the response's body is there already.
+func (o *outgoing) bodyWaits() bool { return o.conn != nil && o.conn.behind.Load() }
 
-func (i *interim) got(code int, h textproto.MIMEHeader) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if code == http.StatusContinue || i.http10 || i.ended {
-		return nil
+// wantsBody is asked before the body of a request with Expect is read. A target that answers without
+// asking for it does not get it, nor does the client get its 100 (RFC 9110 §10.1.1).
+func (o *outgoing) wantsBody() bool {
+	if o.conn.answered.Load() && !o.continued.Load() {
+		return false
 	}
-	dst := i.w.Header()
-	final := maps.Clone(dst)
-	clear(dst)
-	copyFields(dst, http.Header(h))
-	delete(dst, "Content-Length")
-	i.w.WriteHeader(code)
-	clear(dst)
-	maps.Copy(dst, final)
-	return nil
-}
-
-func (i *interim) stop() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.ended = true
-}
-
-// restart lets the next attempt speak.
-func (i *interim) restart() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.ended = false
+	o.interim.goOn()
+	return true
 }

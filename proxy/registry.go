@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
-	"time"
 
 	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/router"
@@ -91,23 +90,20 @@ func (s *shard) selected(match func(*membership) bool) []context.CancelCauseFunc
 	return out
 }
 
-// wait returns once nothing runs or ctx ends, and how much still runs.
-func (r *registry) wait(ctx context.Context) int {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		n := 0
-		r.each(func(*membership) { n++ })
-		if n == 0 {
-			return 0
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return n
-		}
+// count is how many exchanges run.
+func (r *registry) count() int {
+	n := 0
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		n += len(s.members)
+		s.mu.Unlock()
 	}
+	return n
 }
+
+// empty reports whether no exchange runs.
+func (r *registry) empty() bool { return r.count() == 0 }
 
 // each visits every membership under its shard's lock.
 func (r *registry) each(visit func(*membership)) {

@@ -6,9 +6,10 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strings"
+	"slices"
 
 	"github.com/switchback-proxy/switchback/metrics"
+	"github.com/switchback-proxy/switchback/proxy/h1"
 	"github.com/switchback-proxy/switchback/router"
 )
 
@@ -17,32 +18,51 @@ const copyBuffer = 32 << 10
 
 // relay sends a target's response to the client, as it comes, and finishes the exchange. A body that
 // breaks off resets the client: it must never look complete.
-func (x *exchange) relay(ctx context.Context, w http.ResponseWriter, r *http.Request, c client, up *upload, res *http.Response) {
+func (x *exchange) relay(ctx context.Context, w http.ResponseWriter, r *http.Request, c client, out *outgoing, res *http.Response) {
 	defer res.Body.Close() //nolint:errcheck // nothing to do about it
-	defer up.abandon()
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		x.tunnel(ctx, w, r, c, res)
 		return
 	}
-	if c.upgrade {
-		w.Header().Set("Connection", "close") // what follows on this connection may not be HTTP
-	}
 	if isEventStream(res) {
 		x.stays()
 	}
+	x.issueCookie(w.Header(), c)
+	// What follows a refused upgrade, or an answer that came too early, may not be the next request.
+	closeAfter(w, r, c.upgrade || out.upload.pending())
 	copyFields(w.Header(), res.Header)
+	keepBodyless(w.Header(), r, res.StatusCode)
 	announced := announceResponseTrailers(w.Header(), res.Trailer)
 	w.WriteHeader(res.StatusCode)
-	bytes, err := x.copyBody(w, res, announced > 0 || res.ContentLength < 0 || res.ContentLength > copyBuffer)
+	bytes, err := x.copyBody(w, res, out.bodyWaits())
 	if err == nil {
-		sendTrailers(w.Header(), res.Trailer, announced)
+		err = sendTrailers(w, res.Trailer, announced)
+	}
+	if err == nil {
 		x.finish(r, c, metrics.OK, res.StatusCode, bytes)
 		return
 	}
 	f := bodyFailure(ctx, err)
 	x.reason = f.reason
 	x.finish(r, c, f.outcome, statusSeen(f, res.StatusCode), bytes)
+	if g := guardOf(r); g != nil && !r.ProtoAtLeast(1, 1) {
+		g.abort()
+	}
 	panic(http.ErrAbortHandler) // net/http's way to reset the stream or connection
+}
+
+// keepBodyless saves the fields of a 304 that tell about the body it stands for (RFC 9110 §15.4.5) from
+// net/http's server, which deletes them by their canonical names.
+func keepBodyless(h http.Header, r *http.Request, status int) {
+	if status != http.StatusNotModified || r.ProtoMajor != 1 {
+		return
+	}
+	for name, kept := range map[string]string{"Content-Length": "content-length", "Content-Type": "content-type"} {
+		if v := h[name]; v != nil {
+			h[kept] = v
+			delete(h, name)
+		}
+	}
 }
 
 // statusSeen is the response's own status, unless the client had left.
@@ -59,19 +79,27 @@ type errClientWrite struct{ error }
 func bodyFailure(ctx context.Context, err error) failure {
 	var toClient errClientWrite
 	if errors.As(err, &toClient) {
-		return failure{status: statusClientGone, reason: "client-gone", outcome: metrics.ClientGone}
+		return clientGone
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return causeFailure(cause)
 	}
+	var refusal *h1.Refusal
+	if errors.As(err, &refusal) {
+		return failure{status: http.StatusBadGateway, reason: refusal.Reason, outcome: metrics.Malformed}
+	}
 	return failure{status: http.StatusBadGateway, reason: "body-truncated", outcome: metrics.Truncated}
 }
 
-// copyBody passes on each piece as soon as it is there. The last piece is left to the server to flush,
-// together with the end of the message; a head with headFirst does not wait for the first piece.
-func (x *exchange) copyBody(w http.ResponseWriter, res *http.Response, headFirst bool) (int64, error) {
+// copyBody passes on each piece as soon as it is there. The head goes with the first piece if that waits
+// already, else at once; the last piece is left to the server to flush, together with the end of the
+// message.
+func (x *exchange) copyBody(w http.ResponseWriter, res *http.Response, waits bool) (int64, error) {
+	if res.Body == http.NoBody {
+		return 0, nil
+	}
 	rc := http.NewResponseController(w)
-	if headFirst {
+	if !waits {
 		if err := rc.Flush(); err != nil {
 			return 0, errClientWrite{err}
 		}
@@ -99,48 +127,47 @@ func (x *exchange) copyBody(w http.ResponseWriter, res *http.Response, headFirst
 	}
 }
 
-// isEventStream also counts streams of gRPC: both end when their peers want.
+// isEventStream reports whether a response ends when its peers want.
 func isEventStream(res *http.Response) bool {
 	t, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	return err == nil && (t == "text/event-stream" || t == "application/grpc" || strings.HasPrefix(t, "application/grpc+"))
+	return err == nil && t == "text/event-stream"
 }
 
-func announceResponseTrailers(h, trailer http.Header) int {
-	n := 0
+// announceResponseTrailers says which fields will follow the body, and returns them.
+func announceResponseTrailers(h, trailer http.Header) (announced []string) {
 	for name := range trailer {
 		if trailerAllowed(name) {
-			h.Add("Trailer", name)
-			n++
+			announced = append(announced, name)
 		}
 	}
-	return n
+	if announced != nil {
+		h["Trailer"] = announced
+	}
+	return announced
 }
 
 // sendTrailers adds the trailers that arrived, those that were not announced too.
-func sendTrailers(h, trailer http.Header, announced int) {
-	prefix := ""
-	if allowed := countAllowed(trailer); allowed != announced {
-		prefix = http.TrailerPrefix
+func sendTrailers(w http.ResponseWriter, trailer http.Header, announced []string) error {
+	if len(trailer) == 0 {
+		return nil
+	}
+	// The server looks for what was not announced only behind a body that is chunked already.
+	if err := http.NewResponseController(w).Flush(); err != nil {
+		return errClientWrite{err}
 	}
 	for name, values := range trailer {
-		if trailerAllowed(name) {
-			h[prefix+name] = values
+		switch {
+		case slices.Contains(announced, name):
+			w.Header()[name] = values
+		case trailerAllowed(name):
+			w.Header()[http.TrailerPrefix+name] = values
 		}
 	}
-}
-
-func countAllowed(trailer http.Header) int {
-	n := 0
-	for name := range trailer {
-		if trailerAllowed(name) {
-			n++
-		}
-	}
-	return n
+	return nil
 }
 
 // issueCookie hands out the minted key with the final response.
-func (x *exchange) issueCookie(w http.ResponseWriter, c client) {
+func (x *exchange) issueCookie(h http.Header, c client) {
 	d := &x.decision
 	if d.Issue == "" {
 		return
@@ -149,5 +176,5 @@ func (x *exchange) issueCookie(w http.ResponseWriter, c client) {
 		Name: d.Issue, Value: string(router.AppendID(nil, d.ID)), Path: "/",
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.https,
 	}
-	w.Header().Add("Set-Cookie", cookie.String())
+	h.Add("Set-Cookie", cookie.String())
 }

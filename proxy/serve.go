@@ -2,11 +2,9 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -34,12 +32,13 @@ type Listener struct {
 	Certificates *Certificates // nil: cleartext
 }
 
-// Serve answers the connections of one listener until ctx ends. Then it stops accepting, lets requests
-// in flight finish for at most shutdown.timeout, cuts what is left, and returns. The listener is closed
-// in any case. Several Serves of one Server run side by side.
+// Serve answers the connections of one listener until ctx ends or the listener fails. Then it stops
+// accepting, lets requests in flight finish for at most shutdown.timeout, cuts what is left, and returns.
+// The listener is closed in any case. Several Serves of one Server run side by side and end together:
+// from the first end on, every answer asks its client to open the next connection elsewhere.
 func (s *Server) Serve(ctx context.Context, l Listener) error {
 	srv := s.httpServer(l.Config)
-	gate := newGate(l, s)
+	gate := newGate(l, s.metrics.Connections(l.Config.Name))
 	failed := make(chan error, 1)
 	var serving sync.WaitGroup
 	serving.Go(func() { failed <- srv.Serve(gate) })
@@ -52,11 +51,14 @@ func (s *Server) Serve(ctx context.Context, l Listener) error {
 	case err = <-failed:
 		err = fmt.Errorf("listener %s: %w", l.Config.Name, err)
 	case <-ctx.Done():
-		s.drain(srv, gate)
 	}
+	s.drain(srv, gate)
 	_ = srv.Close()
 	_ = gate.Close()
 	serving.Wait()
+	last, cancel := context.WithTimeout(context.Background(), 2*closeGrace)
+	defer cancel()
+	until(last, gate.empty) // what was closed is gone at once, what lingers a little later
 	return err
 }
 
@@ -74,6 +76,8 @@ func (s *Server) httpServer(l config.Listener) *http.Server {
 		MaxHeaderBytes:               maxHead,
 		Protocols:                    protocols,
 		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ConnContext:                  withGuard,
+		ConnState:                    noteState,
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     errorLog,
 	}
@@ -91,17 +95,16 @@ func (s *Server) drain(srv *http.Server, gate *gate) {
 	s.closing.Store(true)
 	gate.stopAccepting()
 	s.running.cancel(errShutdown, func(m *membership) bool { return m.longLived })
-	select {
-	case <-time.After(min(closeLinger, timeout)):
-	case <-hard.Done():
-	}
+	quiet, cancelQuiet := context.WithTimeout(hard, closeLinger)
+	defer cancelQuiet()
+	until(quiet, gate.empty)
 	_ = srv.Shutdown(hard) // an error is the hard end
-	if left := s.running.wait(hard); left > 0 {
-		s.log.Warn("requests cut at the shutdown timeout", zap.Int("requests", left))
-		s.running.cancel(errShutdown, func(*membership) bool { return true })
+	if !until(hard, s.running.empty) {
+		s.log.Warn("requests cut at the shutdown timeout", zap.Int("requests", s.running.count()))
+		s.Abort()
 		last, cancel := context.WithTimeout(context.Background(), 2*closeGrace)
 		defer cancel()
-		s.running.wait(last)
+		until(last, s.running.empty)
 	}
 }
 
@@ -110,5 +113,16 @@ func (s *Server) Abort() {
 	s.running.cancel(errShutdown, func(*membership) bool { return true })
 }
 
-// isTimeout reports whether an accept ended because of its deadline.
-func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+// until polls, which is good enough at an end, and reports whether ok came true before ctx ended.
+func until(ctx context.Context, ok func() bool) bool {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ok()
+		}
+	}
+	return true
+}

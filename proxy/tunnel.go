@@ -19,8 +19,7 @@ func (x *exchange) tunnel(ctx context.Context, w http.ResponseWriter, r *http.Re
 	target, ok := res.Body.(io.ReadWriteCloser)
 	if !ok {
 		f := failure{http.StatusBadGateway, "upgrade-failed", "The upstream's connection cannot be upgraded.", metrics.Malformed}
-		f.answer(w)
-		x.finish(r, c, f.outcome, f.status, 0)
+		x.finish(r, c, f.outcome, f.status, f.answer(w, r))
 		return
 	}
 	conn, buffered, err := http.NewResponseController(w).Hijack()
@@ -34,6 +33,7 @@ func (x *exchange) tunnel(ctx context.Context, w http.ResponseWriter, r *http.Re
 	if g, ok := conn.(*guard); ok {
 		g.upgraded()
 	}
+	x.issueCookie(res.Header, c)
 	if err := switchProtocols(buffered.Writer, res); err != nil {
 		x.finish(r, c, metrics.ClientGone, statusClientGone, 0)
 		return

@@ -4,20 +4,30 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// upload is a request's body on its way up. Close does nothing, because a transport closes the body of
-// an attempt that failed and another attempt may still need it; the server closes the real one.
+// upload is a request's body on its way up; nil stands for none. Close does nothing, because a transport
+// closes the body of an attempt that failed and another attempt may still need it; the server closes the
+// real one.
 type upload struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	trailer http.Header // filled at the end of the body; the transport sends what it finds there
+	wanted  func() bool // asked before the first byte is read; nil: always
 	read    atomic.Bool
 	ended   atomic.Bool
 	failed  atomic.Pointer[error]
+
+	once    sync.Once
+	stopped chan struct{}
+	why     error // set before stopped is closed
 }
+
+// errAbandoned ends the reading of a body that nobody waits for any more.
+var errAbandoned = errors.New("answered before the end of the request")
 
 // newUpload is nil for a request without a body.
 func newUpload(w http.ResponseWriter, r *http.Request) *upload {
@@ -28,12 +38,25 @@ func newUpload(w http.ResponseWriter, r *http.Request) *upload {
 		// Without it the server would not read the body any more once the answer begins.
 		_ = http.NewResponseController(w).EnableFullDuplex() // an error means that it is so already
 	}
-	return &upload{w: w, r: r, trailer: http.Header{}}
+	u := &upload{w: w, r: r, trailer: http.Header{}, stopped: make(chan struct{})}
+	for name := range r.Trailer {
+		if trailerAllowed(name) {
+			u.trailer[name] = nil // announced
+		}
+	}
+	return u
 }
 
 // Read notes that the body was touched, how it ended, and the trailers behind it.
 func (u *upload) Read(p []byte) (int, error) {
-	u.read.Store(true)
+	if !u.read.Swap(true) && u.wanted != nil && !u.wanted() {
+		<-u.stopped // the transport would take an error here as a reason to cut the answer short
+	}
+	select {
+	case <-u.stopped:
+		return 0, u.why
+	default:
+	}
 	n, err := u.r.Body.Read(p)
 	switch {
 	case errors.Is(err, io.EOF):
@@ -44,9 +67,20 @@ func (u *upload) Read(p []byte) (int, error) {
 		}
 		u.ended.Store(true)
 	case err != nil:
-		u.failed.CompareAndSwap(nil, &err)
+		err = u.fail(err)
 	}
 	return n, err
+}
+
+// fail tells apart what the client did and what we did by stop.
+func (u *upload) fail(err error) error {
+	select {
+	case <-u.stopped:
+		return u.why
+	default:
+		u.failed.CompareAndSwap(nil, &err)
+		return err
+	}
 }
 
 // Close leaves the body to the server.
@@ -54,19 +88,34 @@ func (u *upload) Close() error { return nil }
 
 func (u *upload) touched() bool { return u != nil && u.read.Load() }
 
-// err is why the client's body could not be read to its end, nil when it could.
+// pending reports whether a part of the body has not been read.
+func (u *upload) pending() bool { return u != nil && !u.ended.Load() }
+
+// err is why the client's body could not be read to its end, nil when it could or nobody tried.
 func (u *upload) err() error {
+	if u == nil {
+		return nil
+	}
 	if e := u.failed.Load(); e != nil {
 		return *e
 	}
 	return nil
 }
 
-// abandon stops reading a body that nobody waits for any more: an answer that came before the end of
-// its request. The connection is closed after the answer.
-func (u *upload) abandon() {
-	if u == nil || u.ended.Load() {
+// stop ends the reading of a body that has not ended, also one that waits for the client: the transport
+// does not return an error while it reads a body. Nothing of this client is read afterwards: its
+// connection ends after the answer, an HTTP/2 stream with it.
+func (u *upload) stop(why error) {
+	if !u.pending() {
 		return
 	}
-	_ = http.NewResponseController(u.w).SetReadDeadline(time.Unix(1, 0)) // wakes a reader; HTTP/2 resets the stream instead
+	u.once.Do(func() {
+		u.why = why
+		close(u.stopped)
+		if g := guardOf(u.r); g != nil {
+			g.hangUp()
+			return
+		}
+		_ = http.NewResponseController(u.w).SetReadDeadline(time.Unix(1, 0))
+	})
 }

@@ -3,8 +3,11 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
+	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/switchback-proxy/switchback/config"
@@ -26,7 +29,6 @@ type upstream struct {
 func newUpstream(t config.Timeouts) *upstream {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	dialer := &net.Dialer{Timeout: t.Connect, KeepAlive: 30 * time.Second}
 	return &upstream{timeouts: t, transport: &http.Transport{
 		Protocols:              protocols,
 		DisableCompression:     true, // what the client did not ask for is not asked for
@@ -36,23 +38,41 @@ func newUpstream(t config.Timeouts) *upstream {
 		ExpectContinueTimeout:  expectWait,
 		MaxResponseHeaderBytes: maxHead,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			c, err := dialer.DialContext(ctx, network, addr)
+			c, err := dial(ctx, t.Connect, network, addr)
 			if err != nil {
 				return nil, err
 			}
-			return newUpstreamConn(c), nil
+			return newUpstreamConn(c, c), nil
 		},
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return dialTLS(ctx, dialer, network, addr)
+			return dialTLS(ctx, t.Connect, network, addr)
 		},
 	}}
 }
 
+// errLinkLocal says why a name was not dialed.
+var errLinkLocal = errors.New("the name stands for a link-local address, which is not dialed")
+
+// dial connects to a target. A name that turns out to be link-local is refused: that is where clouds keep
+// the credentials of their machines. An address written as such in the file is the operator's word.
+func dial(ctx context.Context, timeout time.Duration, network, addr string) (net.Conn, error) {
+	d := net.Dialer{Timeout: timeout, KeepAlive: 30 * time.Second}
+	if _, err := netip.ParseAddrPort(addr); err != nil {
+		d.Control = func(_, resolved string, _ syscall.RawConn) error {
+			if ap, err := netip.ParseAddrPort(resolved); err == nil && ap.Addr().Unmap().IsLinkLocalUnicast() {
+				return errLinkLocal
+			}
+			return nil
+		}
+	}
+	return d.DialContext(ctx, network, addr)
+}
+
 // dialTLS verifies the target by its name in the file. The guard sits above TLS, where it sees HTTP.
-func dialTLS(ctx context.Context, dialer *net.Dialer, network, addr string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialer.Timeout)
+func dialTLS(ctx context.Context, timeout time.Duration, network, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	c, err := dialer.DialContext(ctx, network, addr)
+	c, err := dial(ctx, timeout, network, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +86,7 @@ func dialTLS(ctx context.Context, dialer *net.Dialer, network, addr string) (net
 		_ = c.Close()
 		return nil, &net.OpError{Op: "dial", Net: network, Addr: c.RemoteAddr(), Err: err}
 	}
-	return newUpstreamConn(t), nil
+	return newUpstreamConn(t, c), nil
 }
 
 // retire closes what is idle now, and what is in use once its exchange ended.

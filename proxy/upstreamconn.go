@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
+	"syscall"
 
 	"github.com/switchback-proxy/switchback/proxy/h1"
 )
@@ -12,36 +15,106 @@ import (
 // ends the connection before another client could read it.
 type upstreamConn struct {
 	net.Conn
-	mu      sync.Mutex // guards scanner; never held while reading
+	raw  syscall.RawConn // nil where there is none to look into
+	bare bool            // raw carries HTTP itself, not TLS
+
+	mu      sync.Mutex // guards the next four; never held while reading
 	scanner h1.ResponseScanner
-	buf     []byte // read from the connection, not passed on yet
-	store   []byte // what buf is cut from
-	vetted  int
+	waiting bool        // a request was announced and nothing of it is written
+	reused  bool        // it is not the first
+	failed  func(error) // told when reading ends before the answer's head
+
+	wrote    atomic.Bool // something of the request has left
+	answered atomic.Bool // the head of the final response is there
+	behind   atomic.Bool // more has been read than passed on
+	dead     atomic.Bool // the target takes no more
+
+	buf    []byte // read from the connection, not passed on yet
+	store  []byte // what buf is cut from
+	vetted int
 }
 
-func newUpstreamConn(c net.Conn) *upstreamConn { return &upstreamConn{Conn: c} }
+// errUnusable ends a kept connection that must not carry another request: the target has closed it, or
+// has sent what nobody asked for.
+var errUnusable = errors.New("kept connection cannot be used again")
+
+func newUpstreamConn(c net.Conn, socket net.Conn) *upstreamConn {
+	u := &upstreamConn{Conn: c, bare: c == socket}
+	if s, ok := socket.(syscall.Conn); ok {
+		u.raw, _ = s.SyscallConn() // an error leaves it nil
+	}
+	return u
+}
 
 // expect says that a request is about to be written. A connection that cannot carry it is closed, and
-// the transport takes another one, because nothing was written.
-func (c *upstreamConn) expect(method string, upgrade bool) {
+// the transport finds that nothing was written. failed is called when the connection ends before the
+// head of the answer though something was written.
+func (c *upstreamConn) expect(method string, upgrade bool, failed func(error)) {
 	c.mu.Lock()
-	free := c.scanner.Expect(method, upgrade)
-	c.mu.Unlock()
-	if !free {
+	defer c.mu.Unlock()
+	if c.dead.Load() || !c.scanner.Expect(method, upgrade) {
 		_ = c.Close()
+		return
 	}
+	c.waiting, c.failed = true, failed
+	c.wrote.Store(false)
+	c.answered.Store(false)
+}
+
+// Write sends a part of a request. When the target stops reading in the middle of it, the rest counts as
+// sent: the target may have answered early, and reading tells.
+func (c *upstreamConn) Write(p []byte) (int, error) {
+	if !c.wrote.Load() {
+		if err := c.begin(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := c.Conn.Write(p)
+	if n > 0 {
+		c.wrote.Store(true)
+	}
+	if c.wrote.Load() && (errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)) {
+		c.dead.Store(true)
+		return len(p), nil
+	}
+	return n, err
+}
+
+// begin looks at a kept connection once more before the first byte of a request goes out.
+func (c *upstreamConn) begin() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting && c.reused && c.raw != nil && !quiet(c.raw, c.bare) {
+		_ = c.Close()
+		return errUnusable
+	}
+	c.waiting, c.reused = false, true
+	return nil
 }
 
 // Read passes on vetted bytes.
 func (c *upstreamConn) Read(p []byte) (int, error) {
+	n, err := c.read(p)
+	if err != nil && c.wrote.Load() && !c.answered.Load() {
+		c.mu.Lock()
+		failed := c.failed
+		c.mu.Unlock()
+		if failed != nil {
+			failed(err)
+		}
+	}
+	return n, err
+}
+
+func (c *upstreamConn) read(p []byte) (int, error) {
 	for c.vetted == 0 {
 		if n, err, done := c.readAhead(p); done {
 			return n, err
 		}
-		n, event, refusal := c.scan(c.buf)
+		n, event, err := c.scan(c.buf)
 		switch {
-		case refusal != nil:
-			return 0, refusal
+		case err != nil:
+			return 0, err
 		case event == h1.More:
 			c.buf, c.store = room(c.buf, c.store)
 			n, err := c.Conn.Read(c.buf[len(c.buf):cap(c.buf)])
@@ -56,6 +129,7 @@ func (c *upstreamConn) Read(p []byte) (int, error) {
 	n := copy(p, c.buf[:c.vetted])
 	c.vetted -= n
 	c.buf = c.buf[n:]
+	c.behind.Store(len(c.buf) > 0)
 	return n, nil
 }
 
@@ -78,8 +152,18 @@ func (c *upstreamConn) readAhead(p []byte) (n int, err error, done bool) { //nol
 	return n, err, true
 }
 
-func (c *upstreamConn) scan(p []byte) (int, h1.Event, *h1.Refusal) {
+func (c *upstreamConn) scan(p []byte) (int, h1.Event, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.scanner.Scan(p)
+	if c.waiting && len(p) > 0 {
+		return 0, h1.More, errUnusable // no answer comes before its request
+	}
+	n, event, refusal := c.scanner.Scan(p)
+	if refusal != nil {
+		return 0, h1.More, refusal
+	}
+	if event == h1.Head {
+		c.answered.Store(true)
+	}
+	return n, event, nil
 }

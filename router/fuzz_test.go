@@ -146,11 +146,10 @@ func randomService(r *rand.Rand, name string) config.Service {
 	}
 	n := 1 + r.IntN(len(poolNames))
 	for _, pool := range poolNames[:n] {
-		p := config.Pool{Name: pool, Version: one(r, "", "1.0.0", "2.0.0")}
-		for _, target := range targets(pool, slices.Repeat([]int{1 + r.IntN(3)}, r.IntN(4))...) {
-			p.Targets = append(p.Targets, target)
-		}
-		s.Pools = append(s.Pools, p)
+		s.Pools = append(s.Pools, config.Pool{
+			Name: pool, Version: one(r, "", "1.0.0", "2.0.0"),
+			Targets: targets(pool, slices.Repeat([]int{1 + r.IntN(3)}, r.IntN(4))...),
+		})
 	}
 	s.Weights = byName(randomWeights(r, n))
 	for range r.IntN(4) {

@@ -24,7 +24,7 @@ func (p *Pool) Pick(rnd uint64, tried ...*Target) *Target {
 	if e.n == 1 {
 		return a
 	}
-	b := e.draw(uint32(rnd>>32), a) //nolint:gosec // the upper half
+	b := e.draw(uint32(rnd>>32), a)
 	// Compare load per weight without dividing. On a tie the first draw stands, so at rest, with nothing
 	// in flight, requests are spread by weight.
 	if b.InFlight()*int64(a.Weight) < a.InFlight()*int64(b.Weight) {

@@ -117,6 +117,33 @@ func TestOverrideTrustsNobodyByDefault(t *testing.T) {
 	}
 }
 
+// TestTrust: proxies and those who may name a pool are told apart.
+func TestTrust(t *testing.T) {
+	c := conf()
+	c.Trust.Proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}
+	tab := compile(t, c, nil, nil)
+	tests := []struct {
+		addr            string
+		proxy, override bool
+	}{
+		{"10.0.0.255", true, false},
+		{"::ffff:10.0.0.1", true, false},
+		{"10.20.0.1", false, true},
+		{"fd00::1", false, true},
+		{"10.0.1.0", false, false},
+		{"::1", false, false},
+	}
+	for _, tt := range tests {
+		addr := netip.MustParseAddr(tt.addr)
+		if tab.TrustsProxy(addr) != tt.proxy || tab.MayOverride(addr) != tt.override {
+			t.Errorf("%s: proxy %v, override %v", addr, tab.TrustsProxy(addr), tab.MayOverride(addr))
+		}
+	}
+	if got := tab.OverrideHeader(); got != "Switchback-Pool" {
+		t.Errorf("the override header is %q", got)
+	}
+}
+
 func TestRules(t *testing.T) {
 	header := func(pairs ...string) (all []config.HeaderMatch) {
 		for i := 0; i < len(pairs); i += 2 {

@@ -120,7 +120,7 @@ func (s *Service) byKey(key string) *Pool {
 
 // byChance draws a pool for one request.
 func (s *Service) byChance(rnd uint64) *Pool {
-	position := uint32(rnd >> 32) //nolint:gosec // the upper half
+	position := uint32(rnd >> 32)
 	var sum uint64
 	for i := range s.split {
 		p := s.split[i].pool

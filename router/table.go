@@ -55,9 +55,8 @@ type Pool struct {
 	Weight  config.Weight // in force
 	Targets []*Target
 
-	weights int      // sum of the targets' weights
-	ring    []int    // round robin: target indexes in turn
-	state   *poolRun // carried over like a target's State
+	ring  []int    // round robin: target indexes in turn
+	state *poolRun // carried over like a target's State
 }
 
 // Target is one address of a pool. Tables made one after the other share the State of a target that

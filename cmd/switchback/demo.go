@@ -13,10 +13,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/demo"
+	"go.uber.org/zap"
 )
 
 const (
@@ -73,7 +72,7 @@ func runDemo(ctx context.Context, out io.Writer, length time.Duration, f demo.Fa
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	s := &stage{out: out}
 	defer s.closeUpstreams()
 	if err := s.openUpstreams(); err != nil {

@@ -19,8 +19,8 @@ type act struct {
 
 func share(blue, green float64) api.Weights { return api.Weights{"blue": blue, "green": green} }
 
-// acts is the story: a healthy version goes all the way and back; a faulty one is caught while it is
-// small, repaired, and then goes all the way and back.
+// acts is the story: a healthy version goes all the way and back; a faulty one is seen at
+// half, taken out, repaired, and then goes all the way and back.
 func (s *stage) acts(f demo.Fault) []act {
 	start := act{phase: "as the file says", weights: share(100, 0)}
 	if f == (demo.Fault{}) {
@@ -33,8 +33,8 @@ func (s *stage) acts(f demo.Fault) []act {
 		}
 	}
 	return []act{
-		start, s.shift(90, 10),
-		{"green: " + f.String(), "", s.setFault(f), share(90, 10)},
+		start, s.shift(50, 50),
+		{"green: " + f.String(), "", s.setFault(f), share(50, 50)},
 		s.rollback(100, 0),
 		{"green repaired", "", s.setFault(demo.Fault{}), share(100, 0)},
 		s.cutover(), s.rollback(100, 0),
@@ -43,11 +43,13 @@ func (s *stage) acts(f demo.Fault) []act {
 
 func (s *stage) shift(blue, green float64) act {
 	w := share(blue, green)
-	return act{fmt.Sprintf("weights %v/%v", blue, green), fmt.Sprintf("switchback weights shop blue=%v green=%v", blue, green),
+	return act{
+		fmt.Sprintf("weights %v/%v", blue, green), fmt.Sprintf("switchback weights shop blue=%v green=%v", blue, green),
 		func(ctx context.Context) error {
 			_, err := s.client.SetWeights(ctx, "shop", api.WeightsRequest{Weights: w, Reason: "demo"})
 			return err
-		}, w}
+		}, w,
+	}
 }
 
 func (s *stage) cutover() act {

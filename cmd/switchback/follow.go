@@ -7,13 +7,12 @@ import (
 	"reflect"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/control"
 	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/router"
 	"github.com/switchback-proxy/switchback/store"
+	"go.uber.org/zap"
 )
 
 var errStopping = errors.New("shutting down")

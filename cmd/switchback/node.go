@@ -9,10 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-	"golang.org/x/sync/errgroup"
-
 	"github.com/switchback-proxy/switchback/admin"
 	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/control"
@@ -21,6 +17,9 @@ import (
 	"github.com/switchback-proxy/switchback/proxy"
 	"github.com/switchback-proxy/switchback/router"
 	"github.com/switchback-proxy/switchback/store/bolt"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/sync/errgroup"
 )
 
 // node is one switchback process: the parts, joined. open makes one, Run lives it.

@@ -40,7 +40,7 @@ type Process struct {
 }
 
 // Start runs a program with the given working folder ("" is the test's own) until it ends or the test does;
-// then it is killed, and a failed test prints what it wrote.
+// then it is killed, and a failed test prints the end of what it wrote.
 func Start(tb testing.TB, dir, program string, args ...string) *Process {
 	tb.Helper()
 	p := &Process{cmd: exec.Command(program, args...), done: make(chan struct{})} //nolint:gosec // what a test built
@@ -55,8 +55,9 @@ func Start(tb testing.TB, dir, program string, args ...string) *Process {
 	}()
 	tb.Cleanup(func() {
 		p.Kill()
-		if tb.Failed() {
-			tb.Logf("%s wrote:\n%s", filepath.Base(program), p.Output())
+		if out := p.Output(); tb.Failed() && out != "" {
+			const shown = 10_000
+			tb.Logf("%s wrote in the end:\n%s", filepath.Base(program), out[max(0, len(out)-shown):])
 		}
 	})
 	return p
