@@ -29,6 +29,7 @@ type exchange struct {
 	retries   int
 	fellBack  bool
 	ended     bool
+	sample    metrics.Sample // of a request that was drawn
 
 	reason  string // why we answered ourselves
 	running membership
@@ -44,6 +45,7 @@ func (s *Server) begin(snap *snapshot, q *router.Request, at time.Time) (*exchan
 	}
 	var err error
 	x.decision, err = x.snap.table.Decide(q, s.random())
+	x.beginSample()
 	if errors.Is(err, router.ErrNoTarget) {
 		x.recorder().Attempt(metrics.NoTarget, 0)
 	}
@@ -94,6 +96,7 @@ func (x *exchange) book(o metrics.Outcome) {
 		x.latency = time.Since(x.attempted)
 	}
 	x.snap.recorders[x.target.Pool.Index].Attempt(o, x.latency)
+	x.sampleEnd(o)
 }
 
 // stays marks the exchange as one that ends when its peers want. Its attempt counts now.

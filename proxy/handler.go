@@ -94,6 +94,7 @@ func (x *exchange) attempt(ctx context.Context, out *outgoing) (*http.Response, 
 		res, err := out.send(x.snap.upstreams[x.target.Pool.Index], x.target)
 		if err == nil {
 			x.answered(statusOutcome(res.StatusCode))
+			x.sampleHead(res)
 			return res, failure{}
 		}
 		f := attemptFailure(ctx, out.upload, err)

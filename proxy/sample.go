@@ -1,0 +1,101 @@
+package proxy
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/switchback-proxy/switchback/bucket"
+	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/metrics"
+	"github.com/switchback-proxy/switchback/router"
+)
+
+// beginSample counts a request that chance or a hash drew for a pool. Its first attempt alone tells the
+// outcome: a retry would hide a sick target, and a fallback is the miss of the pool that was drawn.
+func (x *exchange) beginSample() {
+	d := &x.decision
+	if d.Pool == nil || !d.Cause.Drawn() {
+		return
+	}
+	x.sample = x.recorder().Cells().Begin(x.began, d.Service.Revision, sampleGroup(d))
+	if d.Target == nil || d.Fallback {
+		x.sample.Fail()
+	}
+}
+
+// sampleGroup puts the requests of one client together, those without a key by target.
+func sampleGroup(d *router.Decision) uint8 {
+	const prefix = "group/"
+	switch {
+	case d.Sticky != "":
+		return uint8(bucket.Of(prefix, d.Sticky) % metrics.Groups) //nolint:gosec // below Groups
+	case d.Issue != "":
+		var id [32]byte
+		return uint8(bucket.Of(prefix, string(router.AppendID(id[:0], d.ID))) % metrics.Groups) //nolint:gosec // below Groups
+	case d.Target == nil || d.Fallback:
+		return 0
+	}
+	return uint8(slices.Index(d.Pool.Targets, d.Target) % metrics.Groups) //nolint:gosec // below Groups
+}
+
+// sampleHead books what a response's head says, so that a long body does not look slow.
+func (x *exchange) sampleHead(res *http.Response) {
+	if !x.firstAttempt() {
+		return
+	}
+	switch {
+	case failedStatus(x.decision.Service.Config, res.StatusCode):
+		x.sample.Fail()
+	case res.StatusCode == http.StatusSwitchingProtocols || streams(res.Header.Get("Content-Type")):
+		x.sample.EndApart()
+	default:
+		x.sample.End(x.attempted.Sub(x.began) + x.latency)
+	}
+}
+
+// sampleEnd books what became of an attempt. After its head only a failure counts. What the client or we
+// ourselves broke off is nobody's failure, but it is as slow as it was old.
+func (x *exchange) sampleEnd(o metrics.Outcome) {
+	if !x.firstAttempt() {
+		return
+	}
+	age := x.attempted.Sub(x.began) + x.latency
+	switch o {
+	case metrics.OK, metrics.ClientGone, metrics.Unexpected:
+		x.sample.End(age)
+	case metrics.Timeout:
+		x.sample.TimeOut(age)
+		x.sample.Fail() // when the head was there in time
+	case metrics.Status5xx, metrics.Refused, metrics.Reset, metrics.Truncated, metrics.Malformed, metrics.NoTarget:
+		x.sample.Fail()
+	}
+}
+
+func (x *exchange) firstAttempt() bool { return x.retries == 0 && !x.fellBack }
+
+// failedStatus also knows the statuses that a service's own check counts.
+func failedStatus(s *config.Service, status int) bool {
+	if status >= http.StatusInternalServerError {
+		return true
+	}
+	if s.Rollout == nil {
+		return false
+	}
+	for i := range s.Rollout.Checks {
+		if slices.Contains(s.Rollout.Checks[i].Also, status) {
+			return true
+		}
+	}
+	return false
+}
+
+// streams reports whether a content type is one of answers that last as long as their peers want.
+func streams(contentType string) bool {
+	for _, t := range [...]string{"text/event-stream", "application/grpc"} {
+		if len(contentType) >= len(t) && strings.EqualFold(contentType[:len(t)], t) {
+			return true
+		}
+	}
+	return false
+}
