@@ -38,6 +38,17 @@ func TestCommandsReachTheController(t *testing.T) {
 		{"rollback by its other name", "POST", "/v1/services/shop/rollout/rollback", `{}`, nil, "rollback shop {Reason: Force:false} " + by},
 		{"pause", "POST", "/v1/services/shop/rollout/pause", `{"reason": "r"}`, nil, "pause shop {Reason:r Force:false} " + by},
 		{"resume", "POST", "/v1/services/shop/rollout/resume", "", nil, "resume shop {Reason: Force:false} " + by},
+		{"drop during a rollout", "DELETE", "/v1/services/shop/weights", `{"reason": "r", "force": true}`, nil, "drop shop {Reason:r Force:true} " + by},
+		{"promote", "POST", "/v1/services/shop/rollout/promote", "", nil, "promote shop {Full:false Reason:} " + by},
+		{"promote to the end", "POST", "/v1/services/shop/rollout/promote", `{"full": true, "reason": "r"}`, nil, "promote shop {Full:true Reason:r} " + by},
+		{"approve", "POST", "/v1/services/shop/rollout/approve", `{"reason": "r"}`, nil, "approve shop {Reason:r Force:false} " + by},
+		{"step back", "POST", "/v1/services/shop/rollout/step-back", `{"reason": "r"}`, nil, "step-back shop {Reason:r Force:false} " + by},
+		{
+			"step back from a revision", "POST", "/v1/services/shop/rollout/step-back", "",
+			[]string{`If-Match: "42"`},
+			"step-back shop {Reason: Force:false} {By:anonymous From:127.0.0.1 IfMatch:42}",
+		},
+		{"start again", "POST", "/v1/services/shop/rollout", `{"to": "again"}`, nil, "start shop {To:again Reason:} " + by},
 		{"reload", "POST", "/v1/config/reload", "", nil, "reload " + by},
 		{"escaped name", "POST", "/v1/services/sh%6Fp/rollback", "", nil, "rollback shop {Reason: Force:false} " + by},
 		{

@@ -150,6 +150,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, c Rollouts, q ev
 		return nil
 	}
 	unlimitRead(w)
+	defer limitWrite(w) // for the end of the body
 	t := &tape{w: w, flush: http.NewResponseController(w)}
 	t.write("retry: %d\n\n", retryAfter.Milliseconds())
 	beat := time.NewTicker(heartbeat)

@@ -29,6 +29,10 @@ type recorder struct {
 	err  error         // answers every command when set
 	hold chan struct{} // a cutover waits for it, or its context, when set
 
+	rollout *api.Rollout
+	events  []api.Event
+	feed    chan api.Event // behind events, for who follows
+
 	mu    sync.Mutex
 	calls []string
 }
@@ -65,7 +69,9 @@ func (c *recorder) Service(name string) (api.Service, error) {
 	if name != "shop" {
 		return api.Service{}, api.Problem(api.TypeNotFound, "There is no service %q.", name)
 	}
-	return shop(), nil
+	s := shop()
+	s.Rollout = c.rollout
+	return s, nil
 }
 
 func change() api.Change {
@@ -102,6 +108,73 @@ func (c *recorder) Pause(_ context.Context, s string, q api.CommandRequest, by a
 
 func (c *recorder) Resume(_ context.Context, s string, q api.CommandRequest, by api.Call) (api.Change, error) {
 	return change(), c.note("resume %s %+v %+v", s, q, by)
+}
+
+func (c *recorder) StartRollout(_ context.Context, s string, q api.StartRequest, by api.Call) (api.Change, error) {
+	answer := change()
+	answer.Changed = q.To != "again"
+	return answer, c.note("start %s %+v %+v", s, q, by)
+}
+
+func (c *recorder) Promote(_ context.Context, s string, q api.PromoteRequest, by api.Call) (api.Change, error) {
+	return change(), c.note("promote %s %+v %+v", s, q, by)
+}
+
+func (c *recorder) Approve(_ context.Context, s string, q api.CommandRequest, by api.Call) (api.Change, error) {
+	return change(), c.note("approve %s %+v %+v", s, q, by)
+}
+
+func (c *recorder) StepBack(_ context.Context, s string, q api.CommandRequest, by api.Call) (api.Change, error) {
+	return change(), c.note("step-back %s %+v %+v", s, q, by)
+}
+
+func (c *recorder) Plan(_ context.Context, s string) (api.Plan, error) {
+	return api.Plan{Service: s, Rate: 5}, c.err
+}
+
+func (c *recorder) Events(_ context.Context, service, after string) ([]api.Event, error) {
+	var some []api.Event
+	for _, e := range c.events {
+		if (service == "" || e.Service == service) && e.ID > after {
+			some = append(some, e)
+		}
+	}
+	return some, c.err
+}
+
+// Follow sends the events and then the feed. Closing the feed is a reader that was too slow.
+func (c *recorder) Follow(ctx context.Context, after string) (<-chan api.Event, error) {
+	old, err := c.Events(ctx, "", after)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan api.Event)
+	go func() {
+		defer close(out)
+		for _, e := range old {
+			select {
+			case out <- e:
+			case <-ctx.Done():
+				return
+			}
+		}
+		for {
+			select {
+			case e, ok := <-c.feed:
+				if !ok {
+					return
+				}
+				select {
+				case out <- e:
+				case <-ctx.Done():
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out, nil
 }
 
 func (c *recorder) Reload(_ context.Context, by api.Call) (api.Reload, error) {

@@ -16,6 +16,7 @@ func TestRefusalsChangeNothing(t *testing.T) {
 	const cutover = "/v1/services/shop/cutover"
 	const weights = "/v1/services/shop/weights"
 	const rollback = "/v1/services/shop/rollback"
+	const rollout = "/v1/services/shop/rollout"
 	const good = `{"to": "green"}`
 	tests := []struct {
 		name           string
@@ -34,7 +35,7 @@ func TestRefusalsChangeNothing(t *testing.T) {
 		{"empty service", "POST", "/v1/services//cutover", good, []string{jsonBody}, 404, ""},
 		{"other case", "POST", "/v1/services/SHOP/cutover", good, []string{jsonBody}, 404, "no service"},
 		{"trailing slash", "POST", cutover + "/", good, []string{jsonBody}, 404, "nothing at"},
-		{"later capability", "POST", "/v1/services/shop/rollout", good, []string{jsonBody}, 404, "nothing at"},
+		{"later capability", "POST", "/v1/explain", good, []string{jsonBody}, 404, "nothing at"},
 		{"pprof", "GET", "/debug/pprof/", "", nil, 404, "nothing at"},
 		{"service cannot be read", "POST", "/v1/services/broken/cutover", good, []string{jsonBody}, 500, "its log says why"},
 
@@ -112,6 +113,18 @@ func TestRefusalsChangeNothing(t *testing.T) {
 		{"force without a reason", "POST", cutover, `{"to": "green", "force": true, "reason": " "}`, []string{jsonBody}, 400, "force needs a reason"},
 		{"forced rollback without a reason", "POST", rollback, `{"force": true}`, []string{jsonBody}, 400, "force needs a reason"},
 		{"forced pause", "POST", "/v1/services/shop/rollout/pause", `{"force": true, "reason": "x"}`, []string{jsonBody}, 400, "force does nothing here"},
+		{"forced drop without a reason", "DELETE", weights, `{"force": true}`, []string{jsonBody}, 400, "force needs a reason"},
+		{"forced weights without a reason", "PUT", weights, `{"weights": {"blue": 100}, "force": true}`, []string{jsonBody}, 400, "force needs a reason"},
+		{"forced approval", "POST", rollout + "/approve", `{"force": true, "reason": "x"}`, []string{jsonBody}, 400, "force does nothing here"},
+		{"forced step back", "POST", rollout + "/step-back", `{"force": true, "reason": "x"}`, []string{jsonBody}, 400, "force does nothing here"},
+		{"start with a weight", "POST", rollout, `{"weight": 5}`, []string{jsonBody}, 400, `"weight" is unknown; known are to, reason`},
+		{"start, long reason", "POST", rollout, `{"reason": "` + strings.Repeat("x", 1100) + `"}`, []string{jsonBody}, 400, "reason has 1100 bytes"},
+		{"promote, full as a word", "POST", rollout + "/promote", `{"full": "yes"}`, []string{jsonBody}, 400, "full must be of type boolean, not string"},
+		{"promote, long reason", "POST", rollout + "/promote", `{"reason": "` + strings.Repeat("x", 1100) + `"}`, []string{jsonBody}, 400, "reason has 1100 bytes"},
+		{"promote, unknown service", "POST", "/v1/services/shap/rollout/promote", "", nil, 404, "no service"},
+		{"promote as a form", "POST", rollout + "/promote", "full=true", []string{"Content-Type: application/x-www-form-urlencoded"}, 400, "application/json"},
+		{"promote from a foreign page", "POST", rollout + "/promote", "", []string{"Origin: https://evil.example"}, 403, "another origin"},
+		{"GET on promote", "GET", rollout + "/promote", "", nil, 405, "use POST"},
 		{"dry run", "POST", cutover + "?dry_run=true", good, []string{jsonBody}, 400, "dry_run=true"},
 
 		{"If-Match without a number", "POST", cutover, good, []string{jsonBody, "If-Match: abc"}, 400, "If-Match is"},
@@ -179,6 +192,10 @@ func TestTokensGuard(t *testing.T) {
 		{"two tokens", "POST", cutover, []string{"Authorization: Bearer " + operatorSecret, "Authorization: Bearer " + viewerSecret}, 401},
 		{"viewer writes", "POST", cutover, []string{"Authorization: Bearer " + viewerSecret}, 403},
 		{"viewer deletes", "DELETE", "/v1/services/shop/weights", []string{"Authorization: Bearer " + viewerSecret}, 403},
+		{"viewer starts", "POST", "/v1/services/shop/rollout", []string{"Authorization: Bearer " + viewerSecret}, 403},
+		{"viewer promotes", "POST", "/v1/services/shop/rollout/promote", []string{"Authorization: Bearer " + viewerSecret}, 403},
+		{"no token, events", "GET", "/v1/events", nil, 401},
+		{"no token, stream", "GET", "/v1/events", []string{"Accept: text/event-stream"}, 401},
 		{"viewer reloads", "POST", "/v1/config/reload", []string{"Authorization: Bearer " + viewerSecret}, 403},
 		{"operator from a foreign page", "POST", cutover, []string{"Authorization: Bearer " + operatorSecret, "Origin: https://evil.example"}, 403},
 		{"foreign host before the token", "POST", cutover, []string{"Authorization: Bearer wrong", "Host: evil.example"}, 421},
@@ -232,6 +249,8 @@ func TestAllowNamesWhatThereIs(t *testing.T) {
 		"/v1/services":              "GET, HEAD",
 		"/v1/services/shop/weights": "PUT, DELETE",
 		"/v1/services/shop/cutover": "POST",
+		"/v1/services/shop/rollout": "GET, HEAD, POST",
+		"/v1/events":                "GET, HEAD",
 	}
 	for target, want := range tests {
 		w := newBench(t).ask(t, "PATCH", target, "")

@@ -121,6 +121,41 @@ func (c *Client) Reload(ctx context.Context, q CommandRequest) (Reload, error) {
 	return call[Reload](ctx, c, http.MethodPost, "v1/config/reload", q)
 }
 
+// StartRollout begins a rollout.
+func (c *Client) StartRollout(ctx context.Context, service string, q StartRequest) (Change, error) {
+	return call[Change](ctx, c, http.MethodPost, servicePath(service, "rollout"), q)
+}
+
+// Promote takes the next step of a rollout now, or with q.Full all of them.
+func (c *Client) Promote(ctx context.Context, service string, q PromoteRequest) (Change, error) {
+	return call[Change](ctx, c, http.MethodPost, servicePath(service, "rollout", "promote"), q)
+}
+
+// Approve says yes to a step that wants a person's; it may come before the step is proven.
+func (c *Client) Approve(ctx context.Context, service string, q CommandRequest) (Change, error) {
+	return call[Change](ctx, c, http.MethodPost, servicePath(service, "rollout", "approve"), q)
+}
+
+// StepBack returns a rollout to the step before; from the first one it ends.
+func (c *Client) StepBack(ctx context.Context, service string, q CommandRequest) (Change, error) {
+	return call[Change](ctx, c, http.MethodPost, servicePath(service, "rollout", "step-back"), q)
+}
+
+// Rollout asks for the running rollout of a service or the last one; TypeNotFound when none ever ran.
+func (c *Client) Rollout(ctx context.Context, service string) (Rollout, error) {
+	return call[Rollout](ctx, c, http.MethodGet, servicePath(service, "rollout"), nil)
+}
+
+// Rollouts asks for what is remembered of a service's rollouts.
+func (c *Client) Rollouts(ctx context.Context, service string) (Rollouts, error) {
+	return call[Rollouts](ctx, c, http.MethodGet, servicePath(service, "rollouts"), nil)
+}
+
+// Plan asks what each step of a rollout will need.
+func (c *Client) Plan(ctx context.Context, service string) (Plan, error) {
+	return call[Plan](ctx, c, http.MethodGet, servicePath(service, "plan"), nil)
+}
+
 func servicePath(name string, rest ...string) string {
 	return strings.Join(append([]string{"v1/services", url.PathEscape(name)}, rest...), "/")
 }

@@ -37,7 +37,7 @@ func TestMethodsAskTheirEndpoints(t *testing.T) {
 	var got string
 	c := client(t, "", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		got = strings.TrimSpace(r.Method + " " + r.URL.EscapedPath() + " " + string(body))
+		got = strings.TrimSpace(r.Method + " " + r.URL.RequestURI() + " " + string(body))
 		if r.ContentLength > 0 && r.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: Content-Type = %q", got, r.Header.Get("Content-Type"))
 		}
@@ -60,6 +60,24 @@ func TestMethodsAskTheirEndpoints(t *testing.T) {
 		{`POST /v1/services/s/rollback {"reason":"r"}`, func() error { return drop(c.Rollback(ctx, "s", q)) }},
 		{`POST /v1/services/s/rollout/pause {"reason":"r"}`, func() error { return drop(c.Pause(ctx, "s", q)) }},
 		{`POST /v1/services/s/rollout/resume {"reason":"r"}`, func() error { return drop(c.Resume(ctx, "s", q)) }},
+		{`POST /v1/services/s/rollout {"to":"green","reason":"r"}`, func() error {
+			return drop(c.StartRollout(ctx, "s", api.StartRequest{To: "green", Reason: "r"}))
+		}},
+		{`POST /v1/services/s/rollout/promote {"reason":"r"}`, func() error {
+			return drop(c.Promote(ctx, "s", api.PromoteRequest{Reason: "r"}))
+		}},
+		{`POST /v1/services/s/rollout/promote {"full":true,"reason":"r"}`, func() error {
+			return drop(c.Promote(ctx, "s", api.PromoteRequest{Full: true, Reason: "r"}))
+		}},
+		{`POST /v1/services/s/rollout/approve {"reason":"r"}`, func() error { return drop(c.Approve(ctx, "s", q)) }},
+		{`POST /v1/services/s/rollout/step-back {"reason":"r"}`, func() error { return drop(c.StepBack(ctx, "s", q)) }},
+		{"GET /v1/services/s/rollout", func() error { return drop(c.Rollout(ctx, "s")) }},
+		{"GET /v1/services/s/rollouts", func() error { return drop(c.Rollouts(ctx, "s")) }},
+		{"GET /v1/services/s/plan", func() error { return drop(c.Plan(ctx, "s")) }},
+		{"GET /v1/events", func() error { return drop(c.Events(ctx, api.EventsQuery{})) }},
+		{"GET /v1/events?after=a%26b&limit=5&service=s", func() error {
+			return drop(c.Events(ctx, api.EventsQuery{Service: "s", After: "a&b", Limit: 5}))
+		}},
 		{`POST /v1/config/reload {"reason":"r"}`, func() error { return drop(c.Reload(ctx, q)) }},
 	}
 	for _, tt := range tests {
