@@ -154,13 +154,24 @@ func add(p *api.PastRollout, e api.Event) {
 	if e.Sentence != "" {
 		p.Sentence = e.Sentence
 	}
-	if e.Phase == "" {
+	phase, tells := phases[e.Type]
+	if !tells || p.Ended != nil {
 		return
 	}
-	if p.Ended == nil && e.Phase != api.PhaseStepping && e.Phase != api.PhaseBaking {
+	p.Phase = phase
+	if phase != api.PhaseStepping && phase != api.PhaseBaking {
 		p.Ended = &e.At
 	}
-	p.Phase = e.Phase
+}
+
+// phases are what a rollout is in after an event; other types leave it where it is.
+var phases = map[string]string{
+	api.EventStarted:    api.PhaseStepping,
+	api.EventStep:       api.PhaseStepping,
+	api.EventBaking:     api.PhaseBaking,
+	api.EventPromoted:   api.PhasePromoted,
+	api.EventRolledBack: api.PhaseRolledBack,
+	api.EventSuperseded: api.PhaseSuperseded,
 }
 
 // complete takes over what a service knows of its last rollout; Since is when its phase began.

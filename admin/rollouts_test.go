@@ -41,12 +41,12 @@ func at(minute int) time.Time { return time.Date(2026, 1, 2, 15, minute, 0, 0, t
 // lived are the events of two rollouts with a cutover between them.
 func lived() []api.Event {
 	return []api.Event{
-		{ID: "01", At: at(1), Service: "shop", Type: "rollout.started", Rollout: "a", Version: "2.5.0", Phase: api.PhaseStepping, Step: 1, Sentence: "began"},
+		{ID: "01", At: at(1), Service: "shop", Type: "rollout.started", Rollout: "a", Version: "2.5.0", Step: 1, Sentence: "began"},
 		{ID: "02", At: at(2), Service: "web", Type: "traffic.weights"},
-		{ID: "03", At: at(3), Service: "shop", Type: "rollout.rolled_back", Rollout: "a", Phase: api.PhaseRolledBack, Sentence: "it failed"},
+		{ID: "03", At: at(3), Service: "shop", Type: "rollout.rolled_back", Rollout: "a", Sentence: "it failed"},
 		{ID: "04", At: at(4), Service: "shop", Type: "traffic.cutover"},
-		{ID: "05", At: at(5), Service: "shop", Type: "rollout.started", Rollout: "b", Version: "2.6.0", Phase: api.PhaseStepping, Step: 1},
-		{ID: "06", At: at(6), Service: "shop", Type: "rollout.step", Rollout: "b", Version: "2.6.0", Phase: api.PhaseStepping, Step: 2, Sentence: "proven"},
+		{ID: "05", At: at(5), Service: "shop", Type: "rollout.started", Rollout: "b", Version: "2.6.0", Step: 1},
+		{ID: "06", At: at(6), Service: "shop", Type: "rollout.step", Rollout: "b", Version: "2.6.0", Step: 2, Sentence: "proven"},
 	}
 }
 

@@ -124,7 +124,7 @@ type Event struct {
 	ID       string    `json:"id"` // grows; the value of Last-Event-ID
 	At       time.Time `json:"at"`
 	Service  string    `json:"service"`
-	Type     string    `json:"type"` // traffic.weights, traffic.cutover, traffic.rollback, rollout.started, rollout.step, …
+	Type     string    `json:"type"` // one of the Event constants, or one that is younger than this client
 	By       string    `json:"by"`
 	From     string    `json:"from"`
 	Reason   string    `json:"reason"`
@@ -133,10 +133,29 @@ type Event struct {
 	After    Weights   `json:"after"`
 	Rollout  string    `json:"rollout,omitempty"` // its id
 	Version  string    `json:"version,omitempty"` // of the rollout's candidate
-	Phase    string    `json:"phase,omitempty"`   // of the rollout, after this
 	Step     int       `json:"step,omitempty"`
 	Checks   []Check   `json:"checks,omitempty"` // the numbers behind a decision of the judge
 }
+
+// The types of events.
+const (
+	EventWeights    = "traffic.weights" // by a person or the file
+	EventCutover    = "traffic.cutover"
+	EventRollback   = "traffic.rollback"
+	EventPaused     = "traffic.paused"
+	EventResumed    = "traffic.resumed"
+	EventWaiting    = "rollout.waiting" // a version changed, its pool is not ready yet
+	EventStarted    = "rollout.started"
+	EventStep       = "rollout.step" // forward or back
+	EventBaking     = "rollout.baking"
+	EventApproved   = "rollout.approved"
+	EventHeld       = "rollout.held"      // a failure that waits for a person
+	EventUndecided  = "rollout.undecided" // the deadline of a step passed
+	EventEvidence   = "rollout.evidence"  // the file changed what evidence rests on
+	EventPromoted   = "rollout.promoted"
+	EventRolledBack = "rollout.rolled_back"
+	EventSuperseded = "rollout.superseded"
+)
 
 // Events is a page of events, oldest first.
 type Events struct {
