@@ -34,9 +34,9 @@ func bound(i int) time.Duration {
 
 // Bound is the upper end of a bucket of a histogram whose unit is a millisecond halved finer times, 0 to
 // Finest. Latencies are whole nanoseconds, so one lies in bucket i or below when it is at most Bound. i may
-// go past the last bucket, up to 1000.
+// go past the last bucket, up to 600, which ends after minutes.
 func Bound(finer, i int) time.Duration {
-	return bound(min(max(i, 0), 1000) + shift(finer))
+	return bound(min(max(i, 0), 600) + shift(finer))
 }
 
 // shift is how many fine buckets lie below the second bucket of a unit, less one.
