@@ -131,7 +131,7 @@ func (w *Watcher) Run(ctx context.Context, deliver func(Loaded)) error {
 			} else if e.concerns(event) {
 				q.event(w, time.Now())
 			}
-		case <-e.errors():
+		case <-e.errors(): //nolint:errcheck // whatever it is, it means what the next line says
 			q.event(w, time.Now()) // events may have been lost
 		case <-poll.C:
 			if q.look(w, time.Now()) {

@@ -8,7 +8,7 @@ import (
 func TestSuggest(t *testing.T) {
 	known := []string{"weights", "health", "host", "hosts", "pools"}
 	tests := []struct{ word, want string }{
-		{"wieghts", "weights"},
+		{"wights", "weights"},
 		{"weight", "weights"},
 		{"Hosts", "hosts"},
 		{"hostz", "host"}, // as near as hosts; the first one counts

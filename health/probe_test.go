@@ -45,14 +45,14 @@ func TestRiseAndFall(t *testing.T) {
 				c := health.New(inMemory(n))
 				run(t, c)
 				c.Sync(table)
-				got := ""
+				var got strings.Builder
 				for range tt.answers {
 					synctest.Wait()
-					got += map[router.Status]string{router.Up: "U", router.Down: "D"}[target(table, 0).Status()]
+					got.WriteString(map[router.Status]string{router.Up: "U", router.Down: "D"}[target(table, 0).Status()])
 					time.Sleep(h.Every)
 				}
-				if got != tt.want {
-					t.Errorf("answers %s: status %s, want %s", tt.answers, got, tt.want)
+				if got.String() != tt.want {
+					t.Errorf("answers %s: status %s, want %s", tt.answers, got.String(), tt.want)
 				}
 			})
 		})

@@ -19,7 +19,7 @@ func segments(path string) ([]string, bool) {
 		return nil, false
 	}
 	var kept []string
-	for _, s := range strings.Split(path, "/") {
+	for s := range strings.SplitSeq(path, "/") {
 		s = strings.NewReplacer("%2F", "%252F", "%2f", "%252F").Replace(s)
 		s, err := url.PathUnescape(s)
 		if err != nil || strings.Contains(s, "\x00") {

@@ -145,7 +145,7 @@ func stickyKey(s *config.Service, h router.Header) string {
 }
 
 func cookieValue(header, name string) string {
-	for _, pair := range strings.Split(header, ";") {
+	for pair := range strings.SplitSeq(header, ";") {
 		v, ok := strings.CutPrefix(strings.TrimSpace(pair), name+"=")
 		if !ok {
 			continue

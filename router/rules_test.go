@@ -2,6 +2,7 @@ package router_test
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
 	"testing"
 
@@ -20,9 +21,7 @@ func TestOrderOfCauses(t *testing.T) {
 	all := fields{"Switchback-Pool": "grey", "X-Beta": "true", "X-User-Id": "alice"}
 	without := func(names ...string) fields {
 		f := fields{}
-		for k, v := range all {
-			f[k] = v
-		}
+		maps.Copy(f, all)
 		for _, n := range names {
 			delete(f, n)
 		}

@@ -187,7 +187,7 @@ func TestKeepsThreeDamagedDatabases(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 6 {
 		open(t, dir).Close()
-		write(t, dir, database, []byte(fmt.Sprint("garbage ", i)))
+		write(t, dir, database, fmt.Append(nil, "garbage ", i))
 	}
 	open(t, dir).Close()
 	list := named(t, dir, database+".corrupt-")
