@@ -27,7 +27,15 @@ func stepCommand(svc *config.Service, s State, e Commanded) (State, []Action, er
 		return pause(svc, s, e)
 	case VerbResume:
 		return resume(svc, s, e)
-	case VerbFile:
+	case VerbStart:
+		return start(svc, s, e)
+	case VerbPromote:
+		return promote(svc, s, e)
+	case VerbApprove:
+		return approve(svc, s, e)
+	case VerbStepBack:
+		return stepBack(svc, s, e)
+	case VerbFile, VerbJudge:
 	}
 	return s, nil, refuse(Invalid, "%q is no command", e.Verb)
 }
@@ -59,7 +67,7 @@ func setWeights(svc *config.Service, s State, e Commanded) (State, []Action, err
 }
 
 func dropIntent(svc *config.Service, s State, e Commanded) (State, []Action, error) {
-	if s.Intent == nil {
+	if s.Intent == nil && s.Running() == nil {
 		return s, nil, nil
 	}
 	if gone := s.gone(svc, s.Basis); gone != "" {
@@ -83,25 +91,47 @@ func cutover(svc *config.Service, s State, e Commanded) (State, []Action, error)
 			return s, nil, refuse(UnexpectedLivePool, "%s is live, not %s; nothing was switched", s.Baseline, from)
 		}
 	}
-	if s.InForce().Sole() == to {
+	if s.InForce().Sole() == to && s.Running() == nil {
 		return s, nil, nil
 	}
 	if r := switchable(to, e.Facts[to], e.Force); r != nil {
 		return s, nil, r
 	}
-	next, actions := s.enforce(svc, s.Basis, config.All(to), e.change("cutover"))
+	next, actions := s.cutOver(svc, to, e.change("cutover"))
 	return next, actions, nil
 }
 
+// cutOver gives a pool everything. It ends a rollout: the candidate is promoted by a person, the
+// baseline's return is a rollback, and a third pool has nothing to do with either.
+func (s State) cutOver(svc *config.Service, to string, c change) (State, []Action) {
+	if r := s.Running(); r != nil {
+		switch to {
+		case r.Candidate:
+			return s.promoted(svc, c)
+		case r.Baseline:
+			return s.rolledBack(svc, c)
+		}
+	}
+	s, c = s.superseding(c)
+	return s.enforce(svc, s.Basis, config.All(to), c)
+}
+
 // command puts weights in force unless they are already or a pool that would begin to get traffic
-// cannot serve it.
+// cannot serve it. A running rollout is in the way; with force it ends.
 func (s State) command(svc *config.Service, e Commanded, w config.Weights, done string) (State, []Action, error) {
-	if w.Equal(s.InForce()) {
+	r := s.Running()
+	if r != nil && !e.Force {
+		refusal := s.inProgress(svc, r)
+		refusal.Detail += "; steer it, or end it with force and a reason"
+		return s, nil, refusal
+	}
+	if r == nil && w.Equal(s.InForce()) {
 		return s, nil, nil
 	}
 	if r := s.servable(svc, w, e.Facts); r != nil {
 		return s, nil, r
 	}
-	next, actions := s.enforce(svc, s.Basis, w, e.change(done))
+	next, c := s.superseding(e.change(done))
+	next, actions := next.enforce(svc, s.Basis, w, c)
 	return next, actions, nil
 }

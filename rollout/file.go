@@ -24,15 +24,27 @@ func stepFile(svc *config.Service, s State, e File) (State, []Action, error) {
 	}
 	next := s
 	next.Seen = versions(svc)
+	if next.Failed != nil && next.Failed.cleared(svc) {
+		next.Failed = nil
+	}
 	var actions []Action
 	switch {
 	case spoke:
 		next, actions = next.obey(svc, cause)
 	case gone != "":
 		next, actions = next.desert(svc, cause, gone)
+	case next.Running() != nil:
+		next, actions = next.follow(svc, cause)
 	}
 	next.Baseline = next.baseline(svc)
-	return next, actions, nil
+	next, more := next.want(svc, s.Seen, cause)
+	return next, append(actions, more...), nil
+}
+
+// cleared reports whether the latched pool has another version by now.
+func (l *Latch) cleared(svc *config.Service) bool {
+	p := svc.Pool(l.Pool)
+	return p != nil && p.Version != l.Version
 }
 
 // first is the state of a service never seen before, or whose state is lost.
@@ -51,21 +63,23 @@ func first(svc *config.Service, c Cause, lost bool) (State, []Action) {
 // obey takes the file's weights over. Whatever was decided at run time dissolves.
 func (s State) obey(svc *config.Service, c Cause) (State, []Action) {
 	why, moves := s.Why, !svc.Weights.Equal(s.InForce())
-	return s.enforce(svc, svc.Weights, svc.Weights, change{cause: c, text: func(before, after string) string {
+	s, ch := s.superseding(change{cause: c, text: func(before, after string) string {
 		if !moves {
 			return fmt.Sprintf("the file now says %s, as it is already: nothing moves; until now %s", after, why)
 		}
 		return fmt.Sprintf("the file's weights changed: %s; they replace %s (%s)", after, before, why)
 	}})
+	return s.enforce(svc, svc.Weights, svc.Weights, ch)
 }
 
 // desert gives up weights that name a pool the file no longer has. It happens only at a start, when
 // nobody is left who could cut over first.
 func (s State) desert(svc *config.Service, c Cause, gone string) (State, []Action) {
 	c.Reason = gone + " left the file"
-	return s.enforce(svc, svc.Weights, svc.Weights, change{cause: c, warn: true, text: func(before, after string) string {
+	s, ch := s.superseding(change{cause: c, warn: true, text: func(before, after string) string {
 		return fmt.Sprintf("%s is no longer in the file: the file's weights apply: %s; they replace %s", gone, after, before)
 	}})
+	return s.enforce(svc, svc.Weights, svc.Weights, ch)
 }
 
 func (s State) inUse(pool string) *Refusal {

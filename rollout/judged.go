@@ -1,6 +1,11 @@
 package rollout
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"github.com/switchback-proxy/switchback/config"
+)
 
 // Judged is what the leader finds once a second about the running rollout. It is about the rollout and
 // the evidence it names: if the state has others by now, it changes nothing.
@@ -48,30 +53,150 @@ const (
 	Fail      Verdict = "fail"
 )
 
-// CheckNumbers is what one check had to say about a decision. For and Against are evidence as "1 in N".
-type CheckNumbers struct {
-	Name      string  `json:"name"`
-	Verdict   string  `json:"verdict"` // pass, fail, undecided, missing
-	For       float64 `json:"for"`
-	Against   float64 `json:"against"`
-	Candidate Counts  `json:"candidate"`
-	Baseline  Counts  `json:"baseline"`
+// stepJudged does what the verdict asks for. Nothing happens in a pause.
+func stepJudged(svc *config.Service, s State, e Judged) (State, []Action, error) {
+	if err := s.stale(e.Term); err != nil {
+		return s, nil, err
+	}
+	r := s.Running()
+	if r == nil || e.Rollout != r.ID || e.Epoch != r.Epoch || s.Paused != nil || s.orphaned(svc) != "" {
+		return s, nil, nil
+	}
+	next, actions := s, []Action(nil)
+	switch led := s.led(e.Term); {
+	case e.Verdict == Fail:
+		next, actions = led.fail(svc, e)
+	case e.Observed < r.Least(svc.Rollout):
+	case r.Phase == Baking || r.at(svc.Rollout).Weight == config.Full: // nothing to prove, or nothing to compare
+		next, actions = led.advance(svc, e, "the time is over")
+	case e.Verdict == Pass:
+		next, actions = led.advance(svc, e, "every check is proven")
+	case e.Observed >= svc.Rollout.Deadline && !r.DeadlinePassed:
+		next, actions = led.deadline(svc, e)
+	}
+	if len(actions) == 0 {
+		return s, nil, nil
+	}
+	return next, actions, nil
 }
 
-// Counts is requests of the step and how many of them were bad.
-type Counts struct {
-	Requests int64 `json:"requests"`
-	Bad      int64 `json:"bad"`
+// change is a decision of the judge in the record: what was done, then the evidence for it.
+func (e Judged) change(did, why string) change {
+	return change{
+		cause:  Cause{Verb: VerbJudge, By: bySwitchback, At: utc(e.At), Reason: why},
+		checks: e.Checks,
+		text:   func(_, _ string) string { return withReason(did, e.Sentence) },
+	}
 }
 
-// Mark tells the leader what of its evidence starts anew. Epoch says the same for whoever missed it.
-type Mark struct {
-	Rollout  string
-	Epoch    Epoch
-	All      bool // a new rollout: everything, the warm-up too
-	Weights  bool // other weights are in force: observed time from 0, the judge's mark of changed weights
-	Promote  bool // promote evidence
-	Rollback bool // roll-back evidence
+// advance goes to the next step or, from the last, to the end; unless a person has to agree or the
+// candidate could not serve.
+func (s State) advance(svc *config.Service, e Judged, why string) (State, []Action) {
+	r, p := s.Rollout, svc.Rollout
+	if r.at(p).Approve && !r.Approved || e.Facts[r.Candidate].Up == 0 {
+		return s, nil
+	}
+	if r.Phase == Stepping && r.Step < len(p.Steps) {
+		return s.enter(svc, r.Step+1, e.change(fmt.Sprintf("promoted to %v", share(p, r.Step+1)), why))
+	}
+	did := "promoted: 100 % for " + sayTime(e.Observed)
+	if r.Phase == Baking {
+		did = fmt.Sprintf("promoted to 100 %% after %s at %v", sayTime(e.Observed), s.InForce()[r.Candidate])
+	}
+	return s.promoted(svc, e.change(did, why))
 }
 
-func (Mark) action() {}
+// deadline is the end of a step's time to prove itself. A lean that waits for a person or for a target
+// is asked again.
+func (s State) deadline(svc *config.Service, e Judged) (State, []Action) {
+	did := "undecided after " + sayTime(e.Observed)
+	switch {
+	case svc.Rollout.Undecided == config.UndecidedRollback:
+		return s.giveUp(svc, e, "rolled back, "+did, "undecided at the deadline")
+	case svc.Rollout.Undecided == config.UndecidedLean && e.Lean:
+		e.Sentence = withReason("it leans good at the deadline", e.Sentence)
+		return s.advance(svc, e, "leans good at the deadline")
+	}
+	r := *s.Rollout
+	r.DeadlinePassed = true
+	s.Rollout = &r
+	c := e.change("", "undecided at the deadline")
+	c.kind, c.warn = RolloutUndecided, true
+	at := s.InForce()[r.Candidate]
+	c.text = func(_, _ string) string { return fmt.Sprintf("%s; holding at %v", withReason(did, e.Sentence), at) }
+	return s.record(svc, s.InForce(), c)
+}
+
+// fail is what becomes of a candidate that is worse than allowed.
+func (s State) fail(svc *config.Service, e Judged) (State, []Action) {
+	why := "the candidate is worse than allowed"
+	if e.Check != "" {
+		why = e.Check + " failed"
+	}
+	switch {
+	case svc.Rollout.OnFail == config.FailHold:
+		return s.hold(svc, e, why)
+	case svc.Rollout.OnFail == config.FailStepBack && s.Rollout.StepBacks == 0 && s.Rollout.Step > 1:
+		return s.retreat(svc, e, why)
+	}
+	return s.giveUp(svc, e, "rolled back", why)
+}
+
+// hold leaves it to a person: the pause ends with a resume or a rollback.
+func (s State) hold(svc *config.Service, e Judged, why string) (State, []Action) {
+	c := e.change(fmt.Sprintf("held at %v, until a person resumes or rolls back", s.InForce()[s.Rollout.Candidate]), why)
+	c.kind, c.warn = RolloutHeld, true
+	s.Paused = &Pause{By: bySwitchback, At: c.cause.At, Reason: c.text("", ""), Failed: true}
+	return s.record(svc, s.InForce(), c)
+}
+
+// retreat gives the candidate a second chance one step back.
+func (s State) retreat(svc *config.Service, e Judged, why string) (State, []Action) {
+	if s.stuck(e) {
+		return s.block(svc, e, why)
+	}
+	r, step := *s.Rollout, min(s.Rollout.Step, len(svc.Rollout.Steps))-1
+	r.StepBacks++
+	r.Epoch.Rollback++
+	s.Rollout = &r
+	c := e.change(fmt.Sprintf("stepped back to %v", share(svc.Rollout, step)), why)
+	c.warn = true
+	return s.enter(svc, step, c)
+}
+
+func (s State) giveUp(svc *config.Service, e Judged, did, why string) (State, []Action) {
+	if s.stuck(e) {
+		return s.block(svc, e, why)
+	}
+	c := e.change(did, why)
+	c.warn = true
+	return s.rolledBack(svc, c)
+}
+
+// stuck reports whether the baseline has nowhere to put the candidate's traffic.
+func (s State) stuck(e Judged) bool { return e.Facts[s.Rollout.Baseline].Up == 0 }
+
+// block says once that a rollback would have to go to a pool that cannot serve. It is done as soon as
+// one of its targets is up.
+func (s State) block(svc *config.Service, e Judged, why string) (State, []Action) {
+	if s.Rollout.Blocked {
+		return s, nil
+	}
+	r := *s.Rollout
+	r.Blocked = true
+	s.Rollout = &r
+	c := e.change("not rolled back, "+e.Facts[r.Baseline].say(r.Baseline), why)
+	c.kind, c.warn = RolloutHeld, true
+	return s.record(svc, s.InForce(), c)
+}
+
+// stepElected makes the events of earlier leaders stale.
+func stepElected(s State, e Elected) (State, []Action, error) {
+	if err := s.stale(e.Term); err != nil {
+		return s, nil, err
+	}
+	if s.Running() == nil {
+		return s, nil, nil
+	}
+	return s.led(e.Term), nil, nil
+}

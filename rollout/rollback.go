@@ -6,8 +6,12 @@ import (
 	"github.com/switchback-proxy/switchback/config"
 )
 
-// rollback restores the traffic from before the last change that moved it and was not a rollback.
+// rollback restores the traffic from before the last change that moved it and was not a rollback. All
+// steps of a rollout are one such change; while it runs, the candidate gets nothing.
 func rollback(svc *config.Service, s State, e Commanded) (State, []Action, error) {
+	if s.Running() != nil {
+		return s.abandon(svc, e, "rolled back")
+	}
 	if s.Previous == nil {
 		return s, nil, refuse(NothingToRollBack, "no change has moved the traffic of %s yet: there is nothing to roll back", svc.Name)
 	}
@@ -17,10 +21,21 @@ func rollback(svc *config.Service, s State, e Commanded) (State, []Action, error
 	if r := restorable(svc, s, e.Facts, e.Force); r != nil {
 		return s, nil, r
 	}
-	was := *s.Previous
-	next, actions := s.enforce(svc, s.Basis, was.Weights, e.change("rolled back"))
-	if svc.Pool(was.Baseline) != nil {
+	was, c := *s.Previous, e.change("rolled back")
+	c.back = true
+	undone := s.Rollout != nil && s.Rollout.Phase == Promoted && was.began(s.Rollout.ID)
+	next := s
+	next.Wanted = nil
+	if undone {
+		next = next.ended(RolledBack, c)
+		c.kind = RolloutRolledBack
+	}
+	next, actions := next.enforce(svc, s.Basis, was.Weights, c)
+	if next.InForce().Sole() == "" && svc.Pool(was.Baseline) != nil {
 		next.Baseline = was.Baseline
+	}
+	if undone {
+		next = next.latched(c)
 	}
 	return next, actions, nil
 }
@@ -29,16 +44,29 @@ func rollback(svc *config.Service, s State, e Commanded) (State, []Action, error
 // the weights it started from, so only a rollback gets here.
 func (s State) restored() bool { return s.InForce().Equal(s.Previous.Weights) }
 
+// Restores is the weights that a rollback would put in force, nil when it has nothing to do. The caller
+// must not change them.
+func (s State) Restores() config.Weights {
+	switch r := s.Running(); {
+	case r != nil:
+		return config.All(r.Baseline)
+	case s.Previous == nil || s.restored():
+		return nil
+	}
+	return s.Previous.Weights
+}
+
 // Undo reports whether a rollback would move traffic and could do it now. If it would but cannot,
 // problem says why: "blue has 0 of 2 targets up". If there is nothing to undo, both are zero.
 func Undo(svc *config.Service, s State, f Facts) (possible bool, problem string) {
-	if s.Previous == nil || s.restored() {
+	w := s.Restores()
+	if w == nil {
 		return false, ""
 	}
-	if gone := s.gone(svc, s.Previous.Weights); gone != "" {
+	if gone := s.gone(svc, w); gone != "" {
 		return false, gone + " is no longer in the file"
 	}
-	if idle := unready(svc, s.Previous.Weights, f); len(idle) > 0 {
+	if idle := unready(svc, w, f); len(idle) > 0 {
 		return false, sayReady(idle, f)
 	}
 	return true, ""
@@ -48,11 +76,12 @@ func Undo(svc *config.Service, s State, f Facts) (possible bool, problem string)
 // probes are wrong; nothing brings a pool back that left the file.
 func restorable(svc *config.Service, s State, f Facts, force bool) *Refusal {
 	possible, problem := Undo(svc, s, f)
-	if possible || force && s.gone(svc, s.Previous.Weights) == "" {
+	w := s.Restores()
+	if possible || force && s.gone(svc, w) == "" {
 		return nil
 	}
 	r := refuse(PoolNotReady, "rollback impossible: %s", problem)
-	for _, name := range unready(svc, s.Previous.Weights, f) {
+	for _, name := range unready(svc, w, f) {
 		r.NotUp = append(r.NotUp, f[name].NotUp...)
 	}
 	r.Detail += sayTargets(r.NotUp)

@@ -3,8 +3,6 @@ package rollout
 import (
 	"strconv"
 	"time"
-
-	"github.com/switchback-proxy/switchback/config"
 )
 
 // Rollout is one rollout of a service: the running one or, until the next begins, the last one. Its
@@ -45,22 +43,6 @@ const (
 	RolledBack Phase = "rolled_back"
 	Superseded Phase = "superseded"
 )
-
-// Epoch numbers the evidence of a rollout. Whoever keeps evidence keeps the rollout's ID and Began and
-// the Epoch with it; where the state's are others, that part of it starts anew (see Rollout.Mark). So
-// a leader that missed an action, or was elected after it, does what the action said.
-type Epoch struct {
-	Step     int `json:"step"`     // another step, other weights: observed time starts from 0
-	Promote  int `json:"promote"`  // promote evidence
-	Rollback int `json:"rollback"` // roll-back evidence
-}
-
-// Digest is what the file says that evidence rests on.
-type Digest struct {
-	Targets string        `json:"targets"` // of candidate and baseline, and the baseline's version
-	Checks  string        `json:"checks"`
-	Next    config.Weight `json:"next"` // the weight the step is to be proven for; 0: nothing is left to prove
-}
 
 // Latch is a version that was rolled back. No rollout of it starts by itself.
 type Latch struct {
@@ -109,23 +91,6 @@ func (s State) Candidate() string {
 // Watched reports whether the leader has to send an event every second: Judged while a rollout runs,
 // Ticked while one waits for its start.
 func (s State) Watched() bool { return s.Running() != nil || s.Wanted != nil }
-
-// Mark says what of evidence with this ID, beginning and epoch starts anew; the zero Mark: nothing does.
-func (r *Rollout) Mark(id string, began time.Time, was Epoch) Mark {
-	m := Mark{Rollout: r.ID, Epoch: r.Epoch}
-	switch {
-	case id != r.ID || !began.Equal(r.Began):
-		m.All, m.Weights, m.Promote, m.Rollback = true, true, true, true
-	default:
-		m.Weights = was.Step != r.Epoch.Step
-		m.Promote = was.Promote != r.Epoch.Promote
-		m.Rollback = was.Rollback != r.Epoch.Rollback
-	}
-	if !m.Weights && !m.Promote && !m.Rollback {
-		return Mark{}
-	}
-	return m
-}
 
 // nextID is the ID of the rollout after r, which is nil before the first.
 func nextID(r *Rollout) string {

@@ -31,10 +31,45 @@ func (c Cause) String() string {
 		did = "resumed"
 	case VerbPause:
 		did = "paused"
+	case VerbStart:
+		did = "rollout started"
+	case VerbPromote:
+		did = "promoted"
+	case VerbApprove:
+		did = "approved"
+	case VerbStepBack:
+		did = "stepped back"
+	case VerbJudge:
+		did = "decided"
 	case VerbCutover, VerbRollback:
 	}
 	return withReason(fmt.Sprintf("%s by %s at %s", did, c.By, say(c.At)), c.Reason)
 }
+
+// typeOf is the type of a decision that says nothing else.
+func typeOf(v Verb) Type {
+	switch v {
+	case VerbCutover:
+		return TrafficCutover
+	case VerbRollback:
+		return TrafficRollback
+	case VerbPause:
+		return TrafficPaused
+	case VerbResume:
+		return TrafficResumed
+	case VerbStart:
+		return RolloutStarted
+	case VerbPromote, VerbStepBack, VerbJudge:
+		return RolloutStep
+	case VerbApprove:
+		return RolloutApproved
+	case VerbFile, VerbWeights, VerbDrop:
+	}
+	return TrafficWeights
+}
+
+// steers reports whether a decision of the type is about the rollout in the state.
+func (t Type) steers() bool { return strings.HasPrefix(string(t), "rollout.") && t != RolloutWaiting }
 
 func say(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
@@ -60,6 +95,21 @@ func sayWeights(svc *config.Service, w config.Weights) string {
 	}
 	return strings.Join(said, ", ")
 }
+
+// sayTime is a duration without its zeros: "30m", "1h5m".
+func sayTime(d time.Duration) string {
+	said := d.Round(time.Second).String()
+	if strings.HasSuffix(said, "m0s") {
+		said = strings.TrimSuffix(said, "0s")
+	}
+	if strings.HasSuffix(said, "h0m") {
+		said = strings.TrimSuffix(said, "0m")
+	}
+	return said
+}
+
+// sayPool is a pool with its version: "green 2.5.0".
+func sayPool(pool, version string) string { return strings.TrimSuffix(pool+" "+version, " ") }
 
 // sayTargets lists targets behind a sentence: "; http://… is down (refused)".
 func sayTargets(targets []Target) string {

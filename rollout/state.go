@@ -122,7 +122,19 @@ func Decode(b []byte) (State, error) {
 	if err := s.check(); err != nil {
 		return State{}, fmt.Errorf("decode state: %w", err)
 	}
+	s.number()
 	return s, nil
+}
+
+// number gives decisions what they lack that were written before decisions had numbers and types.
+func (s *State) number() {
+	if s.Seq > 0 {
+		return
+	}
+	for i := range s.Recent {
+		s.Seq++
+		s.Recent[i].Seq, s.Recent[i].Type = s.Seq, typeOf(s.Recent[i].Verb)
+	}
 }
 
 func (s State) check() error {
@@ -136,6 +148,9 @@ func (s State) check() error {
 	}
 	if s.Previous != nil && s.Previous.Weights.Sum() != config.Full {
 		return fmt.Errorf("previous weights add up to %v", s.Previous.Weights.Sum())
+	}
+	if r := s.Running(); r != nil && (r.Step < 1 || r.Candidate == "" || r.Baseline == "" || r.Candidate == r.Baseline) {
+		return fmt.Errorf("rollout %s of %q over %q is at step %d", r.ID, r.Candidate, r.Baseline, r.Step)
 	}
 	return nil
 }
