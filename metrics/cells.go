@@ -68,7 +68,7 @@ func newCells(c clock, shards int) *Cells {
 
 // shardCount is enough for every processor to find a free one most of the time. A power of two.
 func shardCount() int {
-	return min(1<<bits.Len(uint(runtime.GOMAXPROCS(0)-1)), maxShards) //nolint:gosec // at least 1 processor
+	return min(1<<bits.Len(uint(runtime.GOMAXPROCS(0)-1)), maxShards)
 }
 
 // Begin counts a request that began at the given time and returns what books its outcome. Groups are

@@ -50,7 +50,7 @@ func fineBucket(d time.Duration) int {
 	if d > bounds[fineBuckets-2] {
 		return fineBuckets - 1
 	}
-	i := (bits.Len64(uint64((d-1)/grain)) - 1) * octave //nolint:gosec // d is above grain
+	i := (bits.Len64(uint64((d-1)/grain)) - 1) * octave
 	for step := octave / 2; step > 0; step /= 2 {
 		if d > bounds[i+step-1] {
 			i += step

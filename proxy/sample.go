@@ -29,10 +29,10 @@ func sampleGroup(d *router.Decision) uint8 {
 	const prefix = "group/"
 	switch {
 	case d.Sticky != "":
-		return uint8(bucket.Of(prefix, d.Sticky) % metrics.Groups) //nolint:gosec // below Groups
+		return uint8(bucket.Of(prefix, d.Sticky) % metrics.Groups)
 	case d.Issue != "":
 		var id [32]byte
-		return uint8(bucket.Of(prefix, string(router.AppendID(id[:0], d.ID))) % metrics.Groups) //nolint:gosec // below Groups
+		return uint8(bucket.Of(prefix, string(router.AppendID(id[:0], d.ID))) % metrics.Groups)
 	case d.Target == nil || d.Fallback:
 		return 0
 	}
