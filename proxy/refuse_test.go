@@ -326,7 +326,7 @@ func TestHeaderTimeout(t *testing.T) {
 
 func TestPlainHTTPOnTLS(t *testing.T) {
 	t.Parallel()
-	r, _ := startTLS(t, one, map[string]string{"blue": named(t, "blue")})
+	r := startTLS(t, one, map[string]string{"blue": named(t, "blue")})
 	c := r.dial()
 	defer c.Close()
 	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\n"+host+"\r\n")
