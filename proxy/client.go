@@ -71,8 +71,8 @@ func requestTarget(r *http.Request) (path, query string, asked bool) {
 	return "/", query, asked
 }
 
-// refusedMethod is what a guard puts in place of a request that it refuses: the target is
-// "/status/reason". No client can send it over HTTP/1.1, the guard refuses the method itself.
+// refusedMethod is the method of what a guard puts in place of a request that it refuses. It means
+// nothing when a client sends it.
 const refusedMethod = "SWITCHBACK-REFUSED"
 
 // refusalReasons are those of this file; the rest are h1's.
@@ -81,8 +81,10 @@ var refusalReasons = []string{"connect-not-allowed", "target-too-long", "bad-req
 // refused says whether a request must not be routed at all. The guard has seen HTTP/1.1 requests
 // already; what HTTP/2 lets through is checked by the same grammar.
 func refused(r *http.Request) (failure, bool) {
-	if r.Method == refusedMethod {
-		return guardFailure(r.RequestURI), true
+	if g := guardOf(r); g != nil && r.Method == refusedMethod {
+		if f := g.refusal.Load(); f != nil {
+			return failure{status: f.Status, reason: f.Reason, detail: "The request was refused: " + f.Detail + "."}, true
+		}
 	}
 	if r.Method == http.MethodConnect {
 		return failure{status: http.StatusNotImplemented, reason: "connect-not-allowed", detail: "CONNECT is not supported."}, true

@@ -59,16 +59,20 @@ func decideFailure(err error) failure {
 // attemptFailure tells what an attempt's error means. What the client or we ourselves caused never
 // counts against a target, so those causes are asked first.
 func attemptFailure(ctx context.Context, up *upload, err error) failure {
-	if cause := context.Cause(ctx); cause != nil {
-		return causeFailure(cause)
-	}
 	var refusal *h1.Refusal
+	f, ended := causeFailure(ctx)
+	cut := up.cut() // which ends the client's context, too
 	switch bad := up.err(); {
+	case ended && f != clientGone:
+		return f
+	case cut != nil && !errors.Is(cut, context.Canceled):
+		err = cut
 	case errors.As(bad, &refusal):
-		return failure{http.StatusBadRequest, refusal.Reason, "The request's body is malformed.", metrics.ClientGone}
-	case bad != nil:
+		return failure{http.StatusBadRequest, refusal.Reason, "The request's body is malformed: " + refusal.Detail + ".", metrics.ClientGone}
+	case ended || bad != nil:
 		return clientGone
-	case errors.As(err, &refusal):
+	}
+	if errors.As(err, &refusal) {
 		return failure{http.StatusBadGateway, refusal.Reason, "The upstream's response is malformed.", metrics.Malformed}
 	}
 	var netErr net.Error
@@ -87,17 +91,25 @@ func attemptFailure(ctx context.Context, up *upload, err error) failure {
 	return failure{http.StatusBadGateway, "upstream-closed", "The upstream closed the connection before it answered.", metrics.Reset}
 }
 
-// causeFailure is for exchanges that were ended from outside.
-func causeFailure(cause error) failure {
-	switch {
-	case errors.Is(cause, errRequestTimeout):
-		return failure{http.StatusGatewayTimeout, "request-timeout", "The exchange took longer than the service allows.", metrics.Timeout}
-	case errors.Is(cause, errDrained):
-		return failure{http.StatusServiceUnavailable, "pool-drained", "The pool was taken out of service.", metrics.Unexpected}
-	case errors.Is(cause, errShutdown):
-		return failure{http.StatusServiceUnavailable, "shutting-down", "The proxy is shutting down.", metrics.Unexpected}
+// causeFailures is the table from what ended an exchange from outside to answers.
+var causeFailures = []struct {
+	err error
+	failure
+}{
+	{errRequestTimeout, failure{http.StatusGatewayTimeout, "request-timeout", "The exchange took longer than the service allows.", metrics.Timeout}},
+	{errDrained, failure{http.StatusServiceUnavailable, "pool-drained", "The pool was taken out of service.", metrics.Unexpected}},
+	{errShutdown, failure{http.StatusServiceUnavailable, "shutting-down", "The proxy is shutting down.", metrics.Unexpected}},
+}
+
+// causeFailure tells what the end of an exchange's context means; ok is false while it has not ended.
+func causeFailure(ctx context.Context) (f failure, ok bool) {
+	cause := context.Cause(ctx)
+	for _, f := range causeFailures {
+		if errors.Is(cause, f.err) {
+			return f.failure, true
+		}
 	}
-	return clientGone
+	return clientGone, cause != nil
 }
 
 // answer writes a failure as a small plain body with its reason in a field, and returns the length of

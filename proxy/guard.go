@@ -2,12 +2,9 @@ package proxy
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +31,7 @@ type guard struct {
 	hung      atomic.Bool // nothing more is passed on
 	lingering atomic.Bool // the client may still be sending when we close
 	broken    atomic.Bool // closing must look like an accident
+	refusal   atomic.Pointer[h1.Refusal]
 }
 
 const (
@@ -114,6 +112,7 @@ func (g *guard) scan() error {
 	switch {
 	case refusal != nil && g.inside:
 		g.lingering.Store(true)
+		g.refusal.Store(refusal)
 		return refusal
 	case refusal != nil:
 		g.refuse(refusal)
@@ -168,18 +167,9 @@ func room(buf, store []byte) (newBuf, newStore []byte) {
 func (g *guard) refuse(r *h1.Refusal) {
 	g.refused = true
 	g.lingering.Store(true)
-	g.buf = fmt.Appendf(nil, "%s /%d/%s HTTP/1.1\r\nHost: switchback\r\nConnection: close\r\n\r\n", refusedMethod, r.Status, r.Reason)
+	g.refusal.Store(r)
+	g.buf = []byte(refusedMethod + " / HTTP/1.1\r\nHost: switchback\r\nConnection: close\r\n\r\n")
 	g.vetted = len(g.buf)
-}
-
-// guardFailure is the answer that a target of refuse stands for.
-func guardFailure(target string) failure {
-	code, reason, _ := strings.Cut(strings.TrimPrefix(target, "/"), "/")
-	status, err := strconv.Atoi(code)
-	if err != nil || status < 400 || status > 599 {
-		status = http.StatusBadRequest
-	}
-	return failure{status: status, reason: reason, detail: "The request was refused: " + strings.ReplaceAll(reason, "-", " ") + "."}
 }
 
 // upgraded lets the bytes after an accepted upgrade pass. No Read may be under way.

@@ -68,6 +68,9 @@ func (x *exchange) answer(w http.ResponseWriter, r *http.Request, c client, up *
 	x.issueCookie(w.Header(), c)
 	closeAfter(w, r, up.pending())
 	x.finish(r, c, f.outcome, f.status, f.answer(w, r))
+	if f.status == statusClientGone {
+		panic(http.ErrAbortHandler) // or the server would answer 200
+	}
 }
 
 // closeAfter tells an HTTP/1.1 client that its connection ends with this answer.

@@ -12,10 +12,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -25,8 +25,6 @@ import (
 	"github.com/switchback-proxy/switchback/proxy"
 	"github.com/switchback-proxy/switchback/router"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // rig is a running proxy in front of real sockets.
 type rig struct {
@@ -135,11 +133,15 @@ func (r *rig) get(path string, fields ...string) (*http.Response, string) {
 
 func do(t testing.TB, req *http.Request) (*http.Response, string) {
 	t.Helper()
-	client := &http.Client{
+	return doWith(t, &http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       10 * time.Second,
-	}
+	}, req)
+}
+
+func doWith(t testing.TB, client *http.Client, req *http.Request) (*http.Response, string) {
+	t.Helper()
 	res, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -195,33 +197,90 @@ func named(t testing.TB, name string) string {
 	return upstream(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
 }
 
-// rawUpstream speaks bytes: for each connection serve gets the requests' heads as they arrive.
+// rawUpstream speaks bytes: serve gets each connection.
 func rawUpstream(t testing.TB, serve func(c net.Conn, br *bufio.Reader)) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	var open []net.Conn
+	running.Go(func() {
 		for {
 			c, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			go func() {
+			mu.Lock()
+			open = append(open, c)
+			mu.Unlock()
+			running.Go(func() {
 				defer c.Close()
-				_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+				_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 				serve(c, bufio.NewReader(c))
-			}()
+			})
 		}
-	}()
+	})
 	t.Cleanup(func() {
 		_ = ln.Close()
-		<-done
+		mu.Lock()
+		for _, c := range open {
+			_ = c.Close()
+		}
+		mu.Unlock()
+		running.Wait()
 	})
 	return "http://" + ln.Addr().String()
+}
+
+// answering is a rawUpstream that gives every request the same bytes and keeps what it got.
+func answering(t testing.TB, response string) (url string, got <-chan string) {
+	t.Helper()
+	heads := make(chan string, 100)
+	return rawUpstream(t, func(c net.Conn, br *bufio.Reader) {
+		for {
+			h := head(br)
+			if h == "" {
+				return
+			}
+			heads <- h
+			if _, err := io.WriteString(c, response); err != nil {
+				return
+			}
+		}
+	}), heads
+}
+
+// lineOf is the value of a field in a raw head, "" when it is not there; it fails when it is there twice.
+func lineOf(t testing.TB, head, name string) string {
+	t.Helper()
+	value, n := "", 0
+	for line := range strings.SplitSeq(head, "\r\n") {
+		if k, v, ok := strings.Cut(line, ":"); ok && strings.EqualFold(k, name) {
+			value, n = strings.TrimSpace(v), n+1
+		}
+	}
+	if n > 1 {
+		t.Errorf("%s is there %d times in %q", name, n, head)
+	}
+	return value
+}
+
+// answer reads one response off a client's connection.
+func answer(t testing.TB, br *bufio.Reader, method string) (*http.Response, string) {
+	t.Helper()
+	res, err := http.ReadResponse(br, &http.Request{Method: method})
+	if err != nil {
+		t.Fatalf("read answer: %v", err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("read body: %v", err)
+	}
+	return res, string(body)
 }
 
 // head reads up to the empty line.

@@ -81,8 +81,8 @@ func bodyFailure(ctx context.Context, err error) failure {
 	if errors.As(err, &toClient) {
 		return clientGone
 	}
-	if cause := context.Cause(ctx); cause != nil {
-		return causeFailure(cause)
+	if f, ended := causeFailure(ctx); ended {
+		return f
 	}
 	var refusal *h1.Refusal
 	if errors.As(err, &refusal) {

@@ -52,10 +52,8 @@ func (u *upload) Read(p []byte) (int, error) {
 	if !u.read.Swap(true) && u.wanted != nil && !u.wanted() {
 		<-u.stopped // the transport would take an error here as a reason to cut the answer short
 	}
-	select {
-	case <-u.stopped:
-		return 0, u.why
-	default:
+	if why := u.cut(); why != nil {
+		return 0, why
 	}
 	n, err := u.r.Body.Read(p)
 	switch {
@@ -72,14 +70,29 @@ func (u *upload) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// fail tells apart what the client did and what we did by stop.
+// fail tells apart what the client did and what we did by stop. The server may have lost the guard's
+// refusal on the way.
 func (u *upload) fail(err error) error {
+	if why := u.cut(); why != nil {
+		return why
+	}
+	if g := guardOf(u.r); g != nil && g.refusal.Load() != nil {
+		err = g.refusal.Load()
+	}
+	u.failed.CompareAndSwap(nil, &err)
+	return err
+}
+
+// cut is why stop ended the reading, nil when it did not.
+func (u *upload) cut() error {
+	if u == nil {
+		return nil
+	}
 	select {
 	case <-u.stopped:
 		return u.why
 	default:
-		u.failed.CompareAndSwap(nil, &err)
-		return err
+		return nil
 	}
 }
 
@@ -106,7 +119,7 @@ func (u *upload) err() error {
 // does not return an error while it reads a body. Nothing of this client is read afterwards: its
 // connection ends after the answer, an HTTP/2 stream with it.
 func (u *upload) stop(why error) {
-	if !u.pending() {
+	if !u.pending() || u.err() != nil {
 		return
 	}
 	u.once.Do(func() {

@@ -1,0 +1,54 @@
+package proxy
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+// Every name resolves to a link-local address here: see TestMain.
+func TestLinkLocalNamesAreNotDialed(t *testing.T) {
+	t.Parallel()
+	for _, d := range []func() error{
+		func() error { _, err := dial(t.Context(), time.Second, "tcp", "metadata.test:80"); return err },
+		func() error { _, err := dialTLS(t.Context(), time.Second, "tcp", "metadata.test:443"); return err },
+	} {
+		if err := d(); !errors.Is(err, errLinkLocal) {
+			t.Errorf("dial: %v", err)
+		}
+	}
+}
+
+// The tracker finds the gaps between frames however the stream is cut.
+func TestFrames(t *testing.T) {
+	t.Parallel()
+	var stream []byte
+	gaps := map[int]bool{0: true}
+	add := func(head []byte, payload int) {
+		stream = append(append(stream, head...), make([]byte, payload)...)
+		gaps[len(stream)] = true
+	}
+	add([]byte{0x81, 0x00}, 0)
+	add([]byte{0x81, 0x05}, 5)
+	add([]byte{0x01, 0x7d}, 125)
+	add([]byte{0x80, 0x7e, 0x00, 0x7e}, 126)
+	add([]byte{0x89, 0x00}, 0)
+	add([]byte{0x82, 0x7f, 0, 0, 0, 0, 0, 0, 0x01, 0x02}, 258)
+	add([]byte{0x82, 0x7e, 0x00, 0x00}, 0) // not minimal, but a length
+	add([]byte{0x88, 0x02}, 2)
+	for step := 1; step <= len(stream); step++ {
+		for first := range min(step, len(stream)) {
+			var f frames
+			f.pass(stream[:first])
+			for at := first; ; at = min(at+step, len(stream)) {
+				if f.between() != gaps[at] {
+					t.Fatalf("pieces of %d after %d: at %d between is %v, want %v", step, first, at, f.between(), gaps[at])
+				}
+				if at == len(stream) {
+					break
+				}
+				f.pass(stream[at:min(at+step, len(stream))])
+			}
+		}
+	}
+}
