@@ -96,7 +96,7 @@ func (l *Loop) carryOut(d *draft, urgent bool) error {
 		}
 	}
 	l.settle(d)
-	l.enforce(table)
+	l.enforce(l.settled(table))
 	l.announce(d.service, l.records[d.service].revision, d.actions)
 	return nil
 }

@@ -5,6 +5,7 @@ package control
 
 import (
 	"context"
+	"crypto/rand"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,11 @@ type Options struct {
 	Version string // of this program, for Overview
 	Origin  string // how the store was found: fresh, intact, recovered or lost
 	Lost    bool   // the store had states and lost them: those missing are not a first start
+
+	Sampler Sampler       // what is judged; nil: no rollout advances
+	Elector store.Elector // says which node decides; nil: this one does not
+	Count   Counter       // nil: nothing is counted
+	Node    string        // tells this node from others that share the store; "": a random name
 }
 
 // Loop decides. Make one with New, then Start, then Run. Its other methods are safe for concurrent use
@@ -67,6 +73,19 @@ type Loop struct {
 	reload   *reload        // a newer file that is not in force yet; nil: none
 	file     fileStatus
 	writeErr string // of the last write to the store; "" once one succeeded
+
+	generations map[string][]generation // by service, oldest first
+	locals      int64                   // the last number of a generation that the store does not have
+
+	count    Counter
+	term     store.Term         // zero: this node does not lead
+	resign   context.CancelFunc // ends the term
+	ticked   time.Time          // the last tick
+	away     bool               // the store refused a write in this tick
+	decided  bool               // a decision was made in this tick
+	trials   map[string]*trial  // while leading
+	helpers  map[string]*helper // while not
+	progress map[string]*progress
 }
 
 // New returns a Loop that does nothing yet.
@@ -81,8 +100,16 @@ func New(o Options) *Loop {
 		file := o.Config.File
 		o.Reread = func(context.Context) (*config.Config, error) { return config.Load(file) }
 	}
+	if o.Node == "" {
+		o.Node = rand.Text()
+	}
+	if o.Count == nil {
+		o.Count = noCounter{}
+	}
 	return &Loop{
 		o: o, log: o.Log, records: map[string]record{},
 		tasks: make(chan func()), ended: make(chan struct{}),
+		generations: map[string][]generation{}, count: o.Count,
+		trials: map[string]*trial{}, helpers: map[string]*helper{}, progress: map[string]*progress{},
 	}
 }

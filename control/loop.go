@@ -26,8 +26,13 @@ func (l *Loop) Run(ctx context.Context) error {
 	defer cancel()
 	l.ctx = ctx
 	l.wg.Go(func() { l.follow(ctx, l.listed) })
+	if l.o.Elector != nil && l.o.Sampler != nil {
+		l.wg.Go(func() { l.lead(ctx) })
+	}
 	retry := time.NewTicker(retryEvery)
 	defer retry.Stop()
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -36,6 +41,8 @@ func (l *Loop) Run(ctx context.Context) error {
 			task()
 		case <-retry.C:
 			l.retry()
+		case <-tick.C:
+			l.tick()
 		}
 	}
 }
@@ -96,6 +103,9 @@ func (l *Loop) catchUp(service string) error {
 		return err
 	}
 	l.records[service] = record{state: rec.state, revision: rev}
+	if l.config.Service(service) != nil {
+		l.enforce(l.settled(l.table))
+	}
 	l.log.Info("state written", zap.String("service", service), zap.Int64("revision", int64(rev)))
 	return nil
 }

@@ -93,7 +93,7 @@ func (l *Loop) commit(p *plan) {
 	for _, d := range p.drafts {
 		l.settle(d)
 	}
-	l.enforce(p.table)
+	l.enforce(l.settled(p.table))
 	for _, d := range p.drafts {
 		l.announce(d.service, d.revision, d.actions)
 	}
@@ -105,6 +105,8 @@ func (l *Loop) settle(d *draft) {
 	if d.ahead {
 		was := l.records[d.service]
 		rec.revision, rec.absent, rec.ahead = was.revision, was.absent, true
+		l.locals--
+		rec.local = l.locals
 	}
 	l.records[d.service] = rec
 }

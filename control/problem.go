@@ -17,6 +17,8 @@ var kinds = map[rollout.Kind]string{
 	rollout.PoolInUse:          api.TypeUnexpectedLivePool,
 	rollout.NothingToRollBack:  api.TypeNothingToRollBack,
 	rollout.PoolNotReady:       api.TypePoolNotReady,
+	rollout.RolloutInProgress:  api.TypeRolloutInProgress,
+	rollout.StaleLeader:        api.TypeInternal, // no command is a leader's
 }
 
 // problem is err as an *api.Error; nil stays nil.

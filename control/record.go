@@ -32,6 +32,7 @@ type record struct {
 	revision store.Revision // the newest known of the key; 0: never written
 	absent   bool           // the key is gone since
 	ahead    bool           // the store does not have this state yet
+	local    int64          // what tells a state that is ahead from others here; 0: revision does
 	lost     bool           // the store has something that cannot be read, and there is no state
 }
 
@@ -41,6 +42,14 @@ func (r record) prev() store.Revision {
 		return 0
 	}
 	return r.revision
+}
+
+// generation tells weights apart that were in force one after the other: requests are counted by it.
+func (r record) generation() int64 {
+	if r.local != 0 {
+		return r.local
+	}
+	return int64(r.revision)
 }
 
 // draft is the next state of a service on its way into force.
@@ -153,7 +162,7 @@ func (l *Loop) adopt(service string, e store.Entry) error {
 		return fmt.Errorf("apply state of %s at revision %d: %w", service, e.Revision, err)
 	}
 	l.records[service] = next
-	l.enforce(table)
+	l.enforce(l.settled(table))
 	l.log.Info("state followed", zap.String("service", service), zap.Int64("revision", int64(e.Revision)))
 	return nil
 }
@@ -175,18 +184,31 @@ func (l *Loop) compile(c *config.Config, prev *router.Table, next map[string]rol
 	in := make(map[string]router.Intent, len(c.Services))
 	for i := range c.Services {
 		name := c.Services[i].Name
+		rec := l.records[name]
 		s, ok := next[name]
 		if !ok {
-			s = l.records[name].state
+			s = rec.state
 		}
-		in[name] = router.Intent{Weights: s.InForce(), Baseline: s.Baseline}
+		in[name] = router.Intent{
+			Weights: s.InForce(), Baseline: s.Baseline, Candidate: s.Candidate(), Revision: rec.generation(),
+		}
 	}
 	return router.Compile(c, in, prev)
+}
+
+// settled is a table that was compiled before its states were written, with the revisions they have now.
+func (l *Loop) settled(t *router.Table) *router.Table {
+	again, err := l.compile(l.config, t, nil)
+	if err != nil {
+		return t // it compiled a moment ago
+	}
+	return again
 }
 
 // enforce puts a table in force and shows it. It cannot fail.
 func (l *Loop) enforce(t *router.Table) {
 	l.table = t
+	l.remember(t)
 	l.o.Swapper.Swap(t)
 	if l.reload != nil && l.reload.next != nil {
 		l.o.Prober.Sync(l.reload.next, t)
@@ -204,6 +226,7 @@ func (l *Loop) announce(service string, rev store.Revision, actions []rollout.Ac
 			continue
 		}
 		d := announce.Decision
+		l.count.Decision(service, string(d.Type))
 		fields := []zap.Field{
 			zap.String("service", service), zap.Int64("revision", int64(rev)),
 			zap.String("verb", string(d.Verb)), zap.String("by", d.By), zap.String("from", d.Remote),

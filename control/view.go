@@ -1,11 +1,13 @@
 package control
 
 import (
+	"cmp"
 	"maps"
 	"time"
 
 	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/rollout"
 	"github.com/switchback-proxy/switchback/router"
 )
@@ -19,18 +21,34 @@ type view struct {
 	file     fileStatus
 	starved  []*router.Pool // what a newer file waits for
 	writeErr string
+	leads    bool
+	progress map[string]*progress
+	sampler  Sampler          // nil: nothing is counted
+	now      func() time.Time // for what the pools were seen doing
+	newer    chan struct{}    // closed when there is a view with other decisions
 }
 
 // publish shows readers what is in force now.
 func (l *Loop) publish() {
 	v := &view{
 		config: l.config, table: l.table, records: maps.Clone(l.records),
-		file: l.file, writeErr: l.writeErr,
+		file: l.file, writeErr: l.writeErr, leads: l.leads(), progress: maps.Clone(l.progress),
+		sampler: l.o.Sampler, now: l.o.Now, newer: make(chan struct{}),
 	}
 	if l.reload != nil && l.reload.next != nil {
 		v.starved = l.reload.starved
 	}
+	was := l.view.Load()
+	same := was != nil && maps.EqualFunc(was.records, v.records, func(a, b record) bool {
+		return a.revision == b.revision && a.local == b.local && a.state.Seq == b.state.Seq
+	})
+	if same {
+		v.newer = was.newer
+	}
 	l.view.Store(v)
+	if was != nil && !same {
+		close(was.newer)
+	}
 }
 
 // notYet says that a file is not in force, what it waits for, and what becomes of it.
@@ -84,8 +102,12 @@ func (v *view) service(svc *config.Service) api.Service {
 			File: percent(svc, state.Basis), InForce: percent(svc, state.InForce()),
 			Pending: percent(svc, state.Pending(svc)),
 		},
-		Pools: make(map[string]api.Pool, len(s.Pools)),
-		Undo:  sayUndo(svc, state, facts(s)),
+		Pools:   make(map[string]api.Pool, len(s.Pools)),
+		Rollout: v.rollout(svc, state),
+		Undo:    sayUndo(svc, state, facts(s)),
+	}
+	if f := state.Failed; f != nil {
+		out.Failed = cmp.Or(f.Version, f.Pool)
 	}
 	if i := state.Intent; i != nil {
 		out.Weights.Intent = &api.Intent{Weights: percent(svc, i.Weights), By: i.By, At: i.At, Reason: i.Reason}
@@ -99,7 +121,33 @@ func (v *view) service(svc *config.Service) api.Service {
 			Version: p.Version, Up: p.Count(router.Up), InFlight: p.InFlight(), Targets: targets(p.Targets),
 		}
 	}
+	v.seen(&out)
 	return out
+}
+
+// seen adds what each pool was seen doing.
+func (v *view) seen(s *api.Service) {
+	if v.sampler == nil {
+		return
+	}
+	now, all := v.now(), int64(0)
+	seen := make(map[string]metrics.Traffic, len(s.Order))
+	for _, name := range s.Order {
+		seen[name] = v.sampler.Cells(s.Name, name).Traffic(now)
+		all += seen[name].Requests
+	}
+	for name, t := range seen {
+		if t.Requests == 0 {
+			continue
+		}
+		p := s.Pools[name]
+		p.Traffic = &api.Traffic{
+			Share: 100 * float64(t.Requests) / float64(all), Rate: t.Rate(),
+			Errors: 100 * float64(t.Failed) / float64(t.Requests),
+			P50:    t.P50.Seconds(), P95: t.P95.Seconds(), P99: t.P99.Seconds(),
+		}
+		s.Pools[name] = p
+	}
 }
 
 func roles(s *router.Service) api.Roles {
@@ -134,7 +182,21 @@ type Sample struct {
 	Intent  config.Weights // nil: none
 	InForce config.Weights
 	Since   time.Time // when file and intent began to differ; zero: they do not
+
+	Phase    rollout.Phase // of the running or last rollout
+	Step     int           // from 1; 0: no rollout ran
+	Evidence []Evidence    // of a running rollout, check by check
 }
+
+// Evidence is what a check has proven so far, as powers of ten: for the candidate in this step, and
+// against it over the whole rollout.
+type Evidence struct {
+	Check        string
+	For, Against float64
+}
+
+// Leads reports whether this node decides about rollouts.
+func (l *Loop) Leads() bool { return l.view.Load().leads }
 
 // Samples is a Sample of each service, in file order. The weights must not be changed.
 func (l *Loop) Samples() []Sample {
@@ -143,7 +205,13 @@ func (l *Loop) Samples() []Sample {
 	for i := range v.config.Services {
 		svc := &v.config.Services[i]
 		state := v.records[svc.Name].state
-		s := Sample{Service: svc.Name, File: state.Basis, InForce: state.InForce()}
+		s := Sample{Service: svc.Name, File: state.Basis, InForce: state.InForce(), Phase: state.Phase()}
+		if r := state.Rollout; r != nil {
+			s.Step = r.Step
+			if p := v.progress[svc.Name]; state.Running() != nil && p.about(r) {
+				s.Evidence = p.logs
+			}
+		}
 		for _, p := range svc.Pools {
 			s.Pools = append(s.Pools, p.Name)
 		}
