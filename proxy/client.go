@@ -3,6 +3,8 @@ package proxy
 import (
 	"net/http"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/switchback-proxy/switchback/proxy/h1"
@@ -76,7 +78,7 @@ func requestTarget(r *http.Request) (path, query string, asked bool) {
 const refusedMethod = "SWITCHBACK-REFUSED"
 
 // refusalReasons are those of this file; the rest are h1's.
-var refusalReasons = []string{"connect-not-allowed", "target-too-long", "bad-request-target", "bad-field"}
+var refusalReasons = []string{"bad-request-target", "bad-field"}
 
 // refused says whether a request must not be routed at all. The guard has seen HTTP/1.1 requests
 // already; what HTTP/2 lets through is checked by the same grammar.
@@ -95,31 +97,46 @@ func refused(r *http.Request) (failure, bool) {
 	return refusedStream(r)
 }
 
-// refusedStream checks what an HTTP/2 request would become in HTTP/1.1 (RFC 9113 §8.2.1, §8.3.1).
+var (
+	streamTargetLong = failure{status: http.StatusRequestURITooLong, reason: "target-too-long", detail: "The request target is too long."}
+	streamTarget     = failure{status: http.StatusBadRequest, reason: "bad-request-target", detail: "Method, path or authority is malformed."}
+	streamField      = failure{status: http.StatusBadRequest, reason: "bad-field", detail: "A field is malformed or not allowed."}
+	streamLength     = failure{status: http.StatusBadRequest, reason: "bad-content-length", detail: "Content-Length is no number, or not the body's length."}
+	streamExpect     = failure{status: http.StatusExpectationFailed, reason: "unknown-expectation", detail: "Only 100-continue may be expected."}
+)
+
+// refusedStream checks what an HTTP/2 request would become in HTTP/1.1 (RFC 9113 §8.1.1, §8.2.1, §8.3.1).
 func refusedStream(r *http.Request) (failure, bool) {
-	if len(r.RequestURI) > router.MaxPath {
-		return failure{status: http.StatusRequestURITooLong, reason: "target-too-long", detail: "The request target is too long."}, true
-	}
-	if !validTarget(r) || !h1.ValidToken(r.Method) || !h1.ValidHost(r.Host) {
-		return failure{status: http.StatusBadRequest, reason: "bad-request-target", detail: "Method, path or authority is malformed."}, true
-	}
-	if host, ok := r.Header["Host"]; ok && (len(host) != 1 || !strings.EqualFold(host[0], r.Host)) {
-		return failure{status: http.StatusBadRequest, reason: "bad-request-target", detail: "Host and authority differ."}, true
-	}
-	if expect, ok := r.Header["Expect"]; ok && (len(expect) != 1 || !strings.EqualFold(expect[0], "100-continue")) {
-		return failure{status: http.StatusExpectationFailed, reason: "unknown-expectation", detail: "Only 100-continue may be expected."}, true
+	host, hosts := r.Header["Host"]
+	expect, expects := r.Header["Expect"]
+	switch {
+	case len(r.RequestURI) > router.MaxPath:
+		return streamTargetLong, true
+	case !validTarget(r) || !h1.ValidToken(r.Method) || !h1.ValidHost(r.Host):
+		return streamTarget, true
+	case hosts && (len(host) != 1 || !strings.EqualFold(host[0], r.Host)):
+		return streamTarget, true
+	case !validLength(r):
+		return streamLength, true
+	case expects && (len(expect) != 1 || !strings.EqualFold(expect[0], "100-continue")):
+		return streamExpect, true
 	}
 	for name, values := range r.Header {
-		if !h1.ValidToken(name) || shadows(name) {
-			return failure{status: http.StatusBadRequest, reason: "bad-field", detail: "A field name is not allowed."}, true
-		}
-		for _, v := range values {
-			if !h1.ValidFieldValue(v) {
-				return failure{status: http.StatusBadRequest, reason: "bad-field", detail: "A field value is malformed."}, true
-			}
+		if !h1.ValidToken(name) || shadows(name) || slices.ContainsFunc(values, func(v string) bool { return !h1.ValidFieldValue(v) }) {
+			return streamField, true
 		}
 	}
 	return failure{}, false
+}
+
+// validLength leaves it to the server to compare a body that is still to come with its length.
+func validLength(r *http.Request) bool {
+	lengths, ok := r.Header["Content-Length"]
+	if !ok {
+		return true
+	}
+	n, err := strconv.ParseUint(lengths[0], 10, 63)
+	return len(lengths) == 1 && err == nil && (n == 0 || r.ContentLength == int64(n)) //nolint:gosec // 63 bits
 }
 
 func validTarget(r *http.Request) bool {

@@ -1,87 +1,411 @@
 package proxy_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
+	"crypto/tls"
+	"encoding/binary"
 	"fmt"
-	"math/big"
-	"net"
+	"io"
+	"net/http"
+	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.uber.org/zap/zapcore"
 )
 
-// authority is a certificate authority of the tests.
-type authority struct {
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-	pool *x509.CertPool
-}
-
-func newAuthority(t testing.TB) *authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &authority{key: key, pool: x509.NewCertPool()}
-	if a.cert, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	a.pool.AddCert(a.cert)
-	return a
-}
-
-// issue makes a pair for names and addresses.
-func (a *authority) issue(t testing.TB, names ...string) (cert, key string) {
-	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<60))
-	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: names[0]},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	for _, n := range names {
-		if ip := net.ParseIP(n); ip != nil {
-			template.IPAddresses = append(template.IPAddresses, ip)
-		} else {
-			template.DNSNames = append(template.DNSNames, n)
+func TestALPN(t *testing.T) {
+	t.Parallel()
+	blue, heads := answering(t, okResponse)
+	r := startTLS(t, one, map[string]string{"blue": blue})
+	for _, tt := range []struct {
+		http2      bool
+		proto, via string
+	}{{true, "HTTP/2.0", "2.0 switchback"}, {false, "HTTP/1.1", "1.1 switchback"}} {
+		res, body := r.getTLS(tt.http2, "/a%2Fb?x=%zz")
+		if res.Proto != tt.proto || body != "ok" {
+			t.Errorf("answer is %s %d %q, want %s", res.Proto, res.StatusCode, body, tt.proto)
+		}
+		got := <-heads
+		if !strings.HasPrefix(got, "GET /a%2Fb?x=%zz HTTP/1.1\r\n") || lineOf(t, got, "Via") != tt.via ||
+			lineOf(t, got, "X-Forwarded-Proto") != "https" || lineOf(t, got, "Host") != r.addr {
+			t.Errorf("upstream got %q", got)
 		}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &k.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	return cert, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 }
 
-// startTLS serves with a certificate for 127.0.0.1, a.example and b.example.
-func startTLS(t testing.TB, file string, upstreams map[string]string) (*rig, *authority) {
-	t.Helper()
-	a := newAuthority(t)
+func TestHTTP2Semantics(t *testing.T) {
+	t.Parallel()
+	blue := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/304":
+			w.Header().Set("Etag", "x")
+			w.WriteHeader(304)
+		case "/length":
+			w.Header().Set("Content-Length", "7")
+			_, _ = io.WriteString(w, "1234567")
+		case "/trailers":
+			b, _ := io.ReadAll(r.Body)
+			w.Header().Set("Trailer", "X-Back")
+			_, _ = fmt.Fprintf(w, "%s %s %d", b, r.Trailer.Get("X-Sum"), r.ContentLength)
+			w.Header().Set("X-Back", "tail")
+		case "/hints":
+			w.Header().Set("Link", "</a>")
+			w.WriteHeader(103)
+			w.Header().Del("Link")
+			_, _ = io.WriteString(w, "x")
+		}
+	})
+	r := startTLS(t, one, map[string]string{"blue": blue})
+	client := tlsClient(t, true)
+	ask := func(method, path string, body io.Reader, trailer http.Header) (*http.Response, string) {
+		req, _ := http.NewRequestWithContext(t.Context(), method, "https://"+r.addr+path, body)
+		req.Trailer = trailer
+		return doWith(t, client, req)
+	}
+	if res, _ := ask("HEAD", "/length", nil, nil); res.Header.Get("Content-Length") != "7" {
+		t.Errorf("HEAD: %v", res.Header)
+	}
+	if res, _ := ask("GET", "/304", nil, nil); res.StatusCode != 304 || res.Header.Get("Etag") != "x" {
+		t.Errorf("304: %d %v", res.StatusCode, res.Header)
+	}
+	res, body := ask("POST", "/trailers", io.MultiReader(strings.NewReader("ab"), strings.NewReader("c")), http.Header{"X-Sum": {"42"}})
+	if body != "abc 42 -1" || res.Trailer.Get("X-Back") != "tail" {
+		t.Errorf("trailers: %q %v", body, res.Trailer)
+	}
+	if res, body := ask("GET", "/hints", nil, nil); body != "x" || res.Header.Get("Link") != "" {
+		t.Errorf("hints: %q %v", body, res.Header)
+	}
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodConnect, "https://"+r.addr, strings.NewReader("GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"))
+	if res, _ := doWith(t, client, req); res.StatusCode != 501 || res.Header.Get("Switchback-Reason") != "connect-not-allowed" {
+		t.Errorf("CONNECT: %d %s", res.StatusCode, res.Header.Get("Switchback-Reason"))
+	}
+	if got := r.scrape(`switchback_refused_requests_total{reason="connect`); !strings.HasSuffix(got, " 1") {
+		t.Errorf("counted as %q", got)
+	}
+}
+
+// stream is an HTTP/2 connection as bytes.
+type stream struct {
+	t    testing.TB
+	conn *tls.Conn
+}
+
+// The frame types and flags of RFC 9113 §6 that are used here.
+const (
+	frameData, frameHeaders, frameReset, frameGoAway = 0, 1, 3, 7
+	endStream, endHeaders                            = 1, 4
+)
+
+func (r *rig) stream() *stream {
+	r.t.Helper()
+	c, err := tls.Dial("tcp", r.addr, &tls.Config{RootCAs: ca.pool, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	s := &stream{r.t, c}
+	_, _ = io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+	s.frame(4, 0, 0, nil)
+	return s
+}
+
+func (s *stream) frame(kind, flags byte, id uint32, payload []byte) {
+	head := []byte{byte(len(payload) >> 16), byte(len(payload) >> 8), byte(len(payload)), kind, flags, 0, 0, 0, 0}
+	binary.BigEndian.PutUint32(head[5:], id)
+	_, _ = s.conn.Write(append(head, payload...))
+}
+
+// headers sends fields as literals (RFC 7541 §6.2.2).
+func (s *stream) headers(flags byte, id uint32, fields [][2]string) {
+	var block []byte
+	for _, f := range fields {
+		block = append(block, 0, byte(len(f[0])))
+		block = append(block, f[0]...)
+		block = append(block, byte(len(f[1])))
+		block = append(block, f[1]...)
+	}
+	s.frame(frameHeaders, flags|endHeaders, id, block)
+}
+
+// next returns the next frame of a type, with the stream it belongs to.
+func (s *stream) next(kinds ...byte) (kind byte, id uint32, payload []byte, err error) {
+	for {
+		var head [9]byte
+		if _, err := io.ReadFull(s.conn, head[:]); err != nil {
+			return 0, 0, nil, err
+		}
+		payload := make([]byte, int(head[0])<<16|int(head[1])<<8|int(head[2]))
+		if _, err := io.ReadFull(s.conn, payload); err != nil {
+			return 0, 0, nil, err
+		}
+		for _, k := range kinds {
+			if k == head[3] {
+				return k, binary.BigEndian.Uint32(head[5:]), payload, nil
+			}
+		}
+	}
+}
+
+// outcome is the status of the next answer, or how stream or connection ended.
+func (s *stream) outcome() string {
+	kind, _, p, err := s.next(frameHeaders, frameReset, frameGoAway)
+	switch {
+	case err != nil:
+		return "closed"
+	case kind == frameHeaders:
+		return status(p)
+	}
+	return "reset"
+}
+
+// status decodes the first field of a block, which is ":status" (RFC 7541 §6.1, appendices A and B).
+func status(block []byte) string {
+	if known := map[byte]string{0x88: "200", 0x8c: "400", 0x8d: "404"}[block[0]]; known != "" {
+		return known
+	}
+	if block[1]&0x80 == 0 { // a literal without Huffman code
+		return string(block[2 : 2+block[1]])
+	}
+	var bits, have uint
+	out := ""
+	for _, b := range block[2 : 2+block[1]&0x7f] {
+		bits, have = bits<<8|uint(b), have+8
+		for have >= 6 && len(out) < 3 {
+			if short := bits >> (have - 5) & 0x1f; short < 3 {
+				out, have = out+fmt.Sprint(short), have-5
+			} else {
+				out, have = out+fmt.Sprint(bits>>(have-6)&0x3f-0x19+3), have-6
+			}
+		}
+		if have == 5 && len(out) == 2 {
+			out += fmt.Sprint(bits & 0x1f)
+		}
+	}
+	return out
+}
+
+func TestRefusesHTTP2(t *testing.T) {
+	t.Parallel()
+	blue, served := counting(t)
+	r := startTLS(t, one, map[string]string{"blue": blue})
+	base := func(change ...string) [][2]string {
+		fields := [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "a.example"}, {":path", "/"}}
+		for i := 0; i < len(change); i += 2 {
+			found := false
+			for j := range fields {
+				if fields[j][0] == change[i] {
+					fields[j][1], found = change[i+1], true
+				}
+			}
+			if !found {
+				fields = append(fields, [2]string{change[i], change[i+1]})
+			}
+		}
+		return fields
+	}
+	for _, tt := range []struct {
+		name   string
+		fields [][2]string
+		want   string // "bad": 400, or the stream or connection ends
+	}{
+		{"fine", base(), "200"},
+		{"path without slash", base(":path", "a"), "bad"},
+		{"empty path", base(":path", ""), "bad"},
+		{"asterisk without OPTIONS", base(":path", "*"), "bad"},
+		{"absolute path", base(":path", "http://b.example/"), "bad"},
+		{"space in the path", base(":path", "/ HTTP/1.1"), "bad"},
+		{"line end in the path", base(":path", "/\r\nX: y"), "bad"},
+		{"fragment", base(":path", "/a#b"), "bad"},
+		{"non-ASCII path", base(":path", "/\xc3\xa4"), "bad"},
+		{"escaped NUL", base(":path", "/a%00b"), "bad"},
+		{"invalid escape", base(":path", "/a%zz"), "bad"},
+		{"space in the authority", base(":authority", "a b"), "bad"},
+		{"path in the authority", base(":authority", "a/b"), "bad"},
+		{"user in the authority", base(":authority", "u@a.example"), "bad"},
+		{"no authority", base(":authority", ""), "bad"},
+		{"another host", base("host", "b.example"), "bad"},
+		{"the same host", base("host", "a.example"), "200"},
+		{"space in the method", base(":method", "GET /x"), "bad"},
+		{"line end in the method", base(":method", "GET\r\n"), "bad"},
+		{"empty method", base(":method", ""), "bad"},
+		{"upper-case name", base("X-Upper", "1"), "bad"},
+		{"space in a name", base("x y", "1"), "bad"},
+		{"colon in a name", base("x:y", "1"), "bad"},
+		{"empty name", base("", "1"), "bad"},
+		{"line end in a value", base("x", "a\r\nb: c"), "bad"},
+		{"LF in a value", base("x", "a\nb"), "bad"},
+		{"NUL in a value", base("x", "a\x00b"), "bad"},
+		{"connection", base("connection", "close"), "bad"},
+		{"keep-alive", base("keep-alive", "1"), "bad"},
+		{"proxy-connection", base("proxy-connection", "close"), "bad"},
+		{"transfer-encoding", base("transfer-encoding", "chunked"), "bad"},
+		{"upgrade", base("upgrade", "websocket"), "bad"},
+		{"te", base("te", "gzip"), "bad"},
+		{"te trailers", base("te", "trailers"), "200"},
+		{"bad length", base("content-length", "+1"), "bad"},
+		{"length without data", base("content-length", "5"), "bad"},
+		{"twin of a framing field", base("content_length", "5"), "bad"},
+		{"twin of an identity field", base("x_forwarded_for", "1.1.1.1"), "bad"},
+		{"unknown expectation", base("expect", "more"), "417"},
+		{"extended CONNECT", base(":method", "CONNECT", ":protocol", "websocket"), "bad"},
+		{"pseudo field behind", append(base("x", "1"), [2]string{":path", "/b"}), "bad"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			before := served.Load()
+			s := r.stream()
+			s.t = t
+			s.headers(endStream, 1, tt.fields)
+			got := s.outcome()
+			if got == "400" || got == "reset" || got == "closed" {
+				got = "bad"
+			}
+			if got != tt.want {
+				t.Errorf("outcome is %s, want %s", got, tt.want)
+			}
+			if n := served.Load() - before; (n == 1) != (tt.want == "200") {
+				t.Errorf("upstream served %d requests", n)
+			}
+		})
+	}
+}
+
+// A body that is shorter or longer than its Content-Length says never looks whole.
+func TestHTTP2LengthAgainstData(t *testing.T) {
+	t.Parallel()
+	whole := make(chan bool, 1)
+	blue := upstream(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, r.Body)
+		whole <- err == nil
+	})
+	r := startTLS(t, one, map[string]string{"blue": blue})
+	for _, data := range []string{"abc", "abcdefgh"} {
+		s := r.stream()
+		s.headers(0, 1, [][2]string{{":method", "POST"}, {":scheme", "https"}, {":authority", "a.example"}, {":path", "/"}, {"content-length", "5"}})
+		s.frame(frameData, endStream, 1, []byte(data))
+		if got := s.outcome(); got == "200" {
+			t.Errorf("%d of 5 bytes were answered", len(data))
+		}
+		select {
+		case w := <-whole:
+			if w {
+				t.Errorf("%d of 5 bytes looked whole", len(data))
+			}
+		case <-time.After(50 * time.Millisecond): // it never got there
+		}
+	}
+	eventually(t, "booked as the client's", func() bool {
+		return !strings.Contains(r.scrape("switchback_attempts_total"), "reset") && r.inflight() == 0
+	})
+}
+
+func TestHTTP2GoAway(t *testing.T) {
+	t.Parallel()
+	arrived, release := make(chan struct{}), make(chan struct{})
+	blue := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		close(arrived)
+		<-release
+		_, _ = io.WriteString(w, "late")
+	})
+	r := startTLS(t, "shutdown: {timeout: 10s}\n"+one, map[string]string{"blue": blue})
+	idle := r.stream()
+	busy := r.stream()
+	busy.headers(endStream, 1, [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "a.example"}, {":path", "/"}})
+	<-arrived
+	r.stop()
+	for _, s := range []*stream{idle, busy} {
+		if _, _, p, err := s.next(frameGoAway); err != nil || binary.BigEndian.Uint32(p[4:]) != 0 {
+			t.Errorf("no graceful GOAWAY: %v %x", err, p)
+		}
+	}
+	close(release)
+	if got := busy.outcome(); got != "200" {
+		t.Errorf("the request under way ended with %s", got)
+	}
+}
+
+// serverName is the first name of the certificate that a client meets.
+func (r *rig) serverName(ask string) string {
+	r.t.Helper()
+	c, err := tls.Dial("tcp", r.addr, &tls.Config{ServerName: ask, InsecureSkipVerify: true}) //nolint:gosec // the name is what is tested
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer c.Close()
+	return c.ConnectionState().PeerCertificates[0].Subject.CommonName
+}
+
+func TestCertificates(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	cert, key := a.issue(t, "127.0.0.1", "a.example", "b.example")
-	listener := fmt.Sprintf("listeners: {secure: {address: \":443\", tls: {certificates: [{cert: %q, key: %q}]}}}\n",
-		writeFile(t, dir, "c.crt", cert), writeFile(t, dir, "c.key", key))
-	return start(t, listener+strings.TrimPrefix(file, "\n"), upstreams), a
+	pairs := ""
+	for _, name := range []string{"a.example", "b.example", "*.c.example"} {
+		cert, key := ca.issue(t, name)
+		base := strings.TrimLeft(name, "*.")
+		pairs += fmt.Sprintf("{cert: %q, key: %q},", writeFile(t, dir, base+".crt", cert), writeFile(t, dir, base+".key", key))
+	}
+	r := start(t, `listeners: {secure: {address: ":443", tls: {certificates: [`+pairs+"]}}}\n"+one, map[string]string{"blue": named(t, "blue")})
+	for ask, want := range map[string]string{
+		"a.example": "a.example", "b.example": "b.example", "B.EXAMPLE": "b.example", "x.c.example": "*.c.example",
+		"unknown.example": "a.example", "": "a.example",
+	} {
+		if got := r.serverName(ask); got != want {
+			t.Errorf("%q meets %s, want %s", ask, got, want)
+		}
+	}
+
+	held, err := tls.Dial("tcp", r.addr, &tls.Config{ServerName: "b.example", RootCAs: ca.pool, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	cert, key := ca.issue(t, "new.example", "b.example")
+	writeFile(t, dir, "b.example.crt", cert)
+	r.certs.Check()
+	if got := r.serverName("b.example"); got != "b.example" {
+		t.Errorf("half a pair is used: %s", got)
+	}
+	errs := func() int { return r.logs.FilterLevelExact(zapcore.ErrorLevel).Len() }
+	r.certs.Check()
+	if n := errs(); n != 1 {
+		t.Errorf("a bad pair is logged %d times, want once", n)
+	}
+	writeFile(t, dir, "b.example.key", key)
+	r.certs.Check()
+	if got := r.serverName("b.example"); got != "new.example" {
+		t.Errorf("the new pair is not used: %s", got)
+	}
+	if err := os.Remove(dir + "/b.example.key"); err != nil {
+		t.Fatal(err)
+	}
+	r.certs.Check()
+	r.certs.Check()
+	if got := r.serverName("b.example"); got != "new.example" || errs() != 2 {
+		t.Errorf("with a file gone %s is used, %d errors logged", got, errs())
+	}
+	_, _ = io.WriteString(held, "GET / HTTP/1.1\r\nHost: b.example\r\nConnection: close\r\n\r\n")
+	if all, _ := io.ReadAll(held); !strings.HasSuffix(string(all), "blue") {
+		t.Errorf("a connection from before is gone: %q", all)
+	}
+}
+
+// Clients that connect and say nothing do not keep others from their handshake.
+func TestSilentHandshakes(t *testing.T) {
+	t.Parallel()
+	r := startTLS(t, one, map[string]string{"blue": named(t, "blue")})
+	for range 50 {
+		defer r.dial().Close()
+	}
+	var done atomic.Bool
+	time.AfterFunc(5*time.Second, func() {
+		if !done.Load() {
+			t.Error("waits behind silent clients")
+		}
+	})
+	if _, body := r.getTLS(true, "/"); body != "blue" {
+		t.Errorf("answer is %q", body)
+	}
+	done.Store(true)
 }

@@ -33,7 +33,8 @@ type rig struct {
 	metrics *metrics.Registry
 	logs    *observer.ObservedLogs
 	table   *router.Table
-	addr    string // of the first listener
+	certs   *proxy.Certificates // of the first listener
+	addr    string
 	stop    context.CancelFunc
 	ended   chan error
 }
@@ -61,7 +62,7 @@ func startListener(t testing.TB, file string, upstreams map[string]string, chang
 		if err != nil {
 			t.Fatal(err)
 		}
-		open.Certificates = certs
+		open.Certificates, r.certs = certs, certs
 	}
 	var err error
 	if open.Listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
@@ -354,4 +355,12 @@ func hostOf(t testing.TB, raw string) string {
 		t.Fatal(err)
 	}
 	return u.Host
+}
+
+// inflight is how many requests are under way by the gauges.
+func (r *rig) inflight() (n int64) {
+	for _, s := range r.server.InFlight() {
+		n += s.N
+	}
+	return n
 }
