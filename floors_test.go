@@ -55,7 +55,10 @@ var (
 )
 
 // client are the verbs of the command line that only talk to a server: of ours they import admin/api.
-var client = []string{"status.go", "weights.go", "cutover.go", "rollback.go", "pause.go"}
+var client = []string{
+	"status.go", "watch.go", "judged.go", "weights.go", "cutover.go", "rollback.go", "pause.go",
+	"rollout.go", "plan.go", "events.go", "history.go", "wait.go",
+}
 
 func TestFloors(t *testing.T) {
 	for _, v := range violations(t, ".") {

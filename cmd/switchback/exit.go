@@ -19,8 +19,11 @@ const (
 	exitError       = 1
 	exitUsage       = 2 // or an invalid configuration
 	exitRefused     = 3 // 409, 412, 422
+	exitRolledBack  = 4
+	exitPaused      = 5 // waiting for a person
 	exitTimeout     = 6
 	exitUnreachable = 7
+	exitNoData      = 8 // not enough to decide
 )
 
 // usage is an error of who typed the command.
@@ -127,8 +130,12 @@ func adviceOn(cmd *cobra.Command, p *api.Error) []string {
 	case api.TypeUnauthorized:
 		return []string{"The token is given with --token-file or SWITCHBACK_TOKEN."}
 	case api.TypePoolNotReady:
-		if cmd.Flags().Lookup("force") != nil {
+		if cmd.Name() == "cutover" || cmd.Name() == "rollback" {
 			return []string{"To go with the targets that are up: --force, with a --reason."}
+		}
+	case api.TypeRolloutInProgress:
+		if cmd.Name() == "weights" {
+			return []string{"To end the rollout by this: --force, with a --reason."}
 		}
 	case api.TypeStoreUnavailable:
 		return []string{"Nothing was changed. 'switchback status' shows the state's error; 'switchback rollback' works meanwhile."}

@@ -38,6 +38,10 @@ func TestExitCodes(t *testing.T) {
 		{"timeout", fmt.Errorf("x: %w", context.DeadlineExceeded), 6},
 		{"unreachable", fmt.Errorf("x: %w", api.ErrUnreachable), 7},
 		{"dial that took too long", fmt.Errorf("%w: %w", api.ErrUnreachable, context.DeadlineExceeded), 7},
+		{"rolled back", coded{errors.New("x"), exitRolledBack}, 4},
+		{"paused", coded{errors.New("x"), exitPaused}, 5},
+		{"no data", coded{errors.New("x"), exitNoData}, 8},
+		{"rollout in progress", api.Problem(api.TypeRolloutInProgress, "x"), 3},
 		{"its own", fmt.Errorf("x: %w", coded{errors.New("y"), exitTimeout}), 6},
 	}
 	for _, tt := range tests {

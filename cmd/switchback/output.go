@@ -18,11 +18,20 @@ import (
 
 // show writes v as JSON, or what text makes of it, whichever --output asks for.
 func (a *app) show(cmd *cobra.Command, v any, text func(*page)) error {
+	return a.print(cmd, v, text, "  ")
+}
+
+// showLine is show for one of many: JSON is a line of its own.
+func (a *app) showLine(cmd *cobra.Command, v any, text func(*page)) error {
+	return a.print(cmd, v, text, "")
+}
+
+func (a *app) print(cmd *cobra.Command, v any, text func(*page), indent string) error {
 	var p page
 	if a.output == "json" {
 		e := json.NewEncoder(&p)
 		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
+		e.SetIndent("", indent)
 		if err := e.Encode(v); err != nil {
 			return fmt.Errorf("write the answer: %w", err)
 		}

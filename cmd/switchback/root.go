@@ -45,8 +45,8 @@ func (a *app) root() *cobra.Command {
 		Short: "Shift HTTP traffic between versions of a service, and back",
 		Long: "switchback is an HTTP reverse proxy that shifts traffic between versions of a service,\n" +
 			"and the tool to steer one that runs.\n\n" +
-			"Exit codes: 0 done, 1 error, 2 usage or invalid configuration, 3 refused, 6 timeout,\n" +
-			"7 server unreachable.",
+			"Exit codes: 0 done, 1 error, 2 usage or invalid configuration, 3 refused, 4 rolled back,\n" +
+			"5 paused, waiting for a person, 6 timeout, 7 server unreachable, 8 not enough data.",
 		Version:       buildVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -72,6 +72,7 @@ func (a *app) root() *cobra.Command {
 		newServeCommand(), newDemoCommand(), a.checkCommand(), a.versionCommand(),
 		a.statusCommand(), a.weightsCommand(), a.cutoverCommand(), a.rollbackCommand(),
 		a.pauseCommand(), a.resumeCommand(), a.reloadCommand(),
+		a.rolloutCommand(), a.planCommand(), a.eventsCommand(), a.historyCommand(), a.waitCommand(),
 	)
 	return root
 }
@@ -113,6 +114,28 @@ func (a *app) service(ctx context.Context, c *api.Client, named []string) (strin
 		names[i] = s.Name
 	}
 	return "", usage{fmt.Errorf("there are several services, so name one: %s", strings.Join(names, ", "))}
+}
+
+// ask reads something about one service and shows it.
+func ask[T any](
+	a *app, cmd *cobra.Command, named []string,
+	read func(*api.Client, context.Context, string) (T, error), text func(*page, T),
+) error {
+	ctx, cancel := context.WithTimeout(cmd.Context(), patience)
+	defer cancel()
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	name, err := a.service(ctx, c, named)
+	if err != nil {
+		return err
+	}
+	v, err := read(c, ctx, name)
+	if err != nil {
+		return err
+	}
+	return a.show(cmd, v, func(p *page) { text(p, v) })
 }
 
 // patience bounds every command beyond what it waits for on purpose.

@@ -40,6 +40,9 @@ func TestMain(m *testing.M) {
 //	refuse TYPE DETAIL  the problem commands end in from now on; targets as in state's first pool
 //	calls FILE          the commands it saw since the last calls, compared with a file
 //	tokens NAME=ROLE    what tokens it wants; the file NAME in the script holds the secret
+//	plan FILE           the plan of every service
+//	events FILE         events that happened
+//	asked N             wait until somebody looked N times from now on
 //	stop                end the server
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -47,6 +50,7 @@ func TestScripts(t *testing.T) {
 		Setup: startServer,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": code, "state": state, "answer": answer, "refuse": refuse, "calls": calls, "tokens": tokens, "stop": stop,
+			"plan": plan, "events": events, "asked": asked,
 		},
 		RequireExplicitExec: true,
 	})
@@ -63,17 +67,34 @@ type fake struct {
 	reload   api.Reload
 	problem  *api.Error
 	seen     []string
+	plan     api.Plan
+	events   []api.Event
+	changed  chan struct{} // closed by the next event
+	cut      chan struct{} // closed by the next cut
+	looks    chan struct{} // one for each look
 }
 
 func startServer(env *testscript.Env) error {
-	f := &fake{}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	f, address, err := serveFake()
 	if err != nil {
 		return err
 	}
+	env.Defer(f.end)
+	env.Values["fake"] = f
+	env.Setenv("SWITCHBACK_ADMIN", address)
+	return nil
+}
+
+// serveFake serves the API over a fake until its end is called.
+func serveFake() (f *fake, address string, err error) {
+	f = &fake{changed: make(chan struct{}), cut: make(chan struct{}), looks: make(chan struct{}, 1000)}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, "", err
+	}
 	f.server, err = admin.New(admin.Deps{Config: config.Admin{Address: ln.Addr().String()}, Controller: f, Log: zap.NewNop()})
 	if err != nil {
-		return err
+		return nil, "", err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -82,10 +103,7 @@ func startServer(env *testscript.Env) error {
 		cancel()
 		<-done
 	})
-	env.Defer(f.end)
-	env.Values["fake"] = f
-	env.Setenv("SWITCHBACK_ADMIN", "http://"+ln.Addr().String())
-	return nil
+	return f, "http://" + ln.Addr().String(), nil
 }
 
 func fakeOf(ts *testscript.TestScript) *fake { return ts.Value("fake").(*fake) }
@@ -175,7 +193,41 @@ func tokens(ts *testscript.TestScript, _ bool, args []string) {
 
 func stop(ts *testscript.TestScript, _ bool, _ []string) { fakeOf(ts).end() }
 
+func plan(ts *testscript.TestScript, _ bool, args []string) {
+	f := fakeOf(ts)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.plan = api.Plan{}
+	load(ts, args[0], &f.plan)
+}
+
+func events(ts *testscript.TestScript, _ bool, args []string) {
+	var more api.Events
+	load(ts, args[0], &more)
+	fakeOf(ts).happen(more.Events...)
+}
+
+func asked(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	f := fakeOf(ts)
+	for len(f.looks) > 0 {
+		<-f.looks
+	}
+	for range n {
+		select {
+		case <-f.looks:
+		case <-time.After(20 * time.Second):
+			ts.Fatalf("nobody looked for 20s")
+		}
+	}
+}
+
 func (f *fake) Overview() api.Overview {
+	select {
+	case f.looks <- struct{}{}:
+	default:
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.overview
@@ -227,6 +279,98 @@ func (f *fake) Pause(_ context.Context, s string, q api.CommandRequest, c api.Ca
 
 func (f *fake) Resume(_ context.Context, s string, q api.CommandRequest, c api.Call) (api.Change, error) {
 	return f.did("resume", s, q, c)
+}
+
+func (f *fake) StartRollout(_ context.Context, s string, q api.StartRequest, c api.Call) (api.Change, error) {
+	return f.did("start", s, q, c)
+}
+
+func (f *fake) Promote(_ context.Context, s string, q api.PromoteRequest, c api.Call) (api.Change, error) {
+	return f.did("promote", s, q, c)
+}
+
+func (f *fake) Approve(_ context.Context, s string, q api.CommandRequest, c api.Call) (api.Change, error) {
+	return f.did("approve", s, q, c)
+}
+
+func (f *fake) StepBack(_ context.Context, s string, q api.CommandRequest, c api.Call) (api.Change, error) {
+	return f.did("step-back", s, q, c)
+}
+
+func (f *fake) Plan(_ context.Context, s string) (api.Plan, error) {
+	if _, err := f.Service(s); err != nil {
+		return api.Plan{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.plan
+	p.Service = s
+	return p, nil
+}
+
+func (f *fake) Events(_ context.Context, service, after string) ([]api.Event, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.behind(service, after), nil
+}
+
+// behind needs mu.
+func (f *fake) behind(service, after string) []api.Event {
+	var some []api.Event
+	for _, e := range f.events {
+		if (service == "" || e.Service == service) && e.ID > after {
+			some = append(some, e)
+		}
+	}
+	return some
+}
+
+// happen adds events, also for those who follow.
+func (f *fake) happen(more ...api.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.events = append(f.events, more...)
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// interrupt ends every stream of events.
+func (f *fake) interrupt() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.cut)
+	f.cut = make(chan struct{})
+}
+
+func (f *fake) Follow(ctx context.Context, after string) (<-chan api.Event, error) {
+	f.mu.Lock()
+	cut := f.cut
+	f.mu.Unlock()
+	out := make(chan api.Event)
+	go func() {
+		defer close(out)
+		for {
+			f.mu.Lock()
+			some, changed := f.behind("", after), f.changed
+			f.mu.Unlock()
+			for _, e := range some {
+				select {
+				case out <- e:
+					after = e.ID
+				case <-ctx.Done():
+					return
+				}
+			}
+			select {
+			case <-changed:
+			case <-cut:
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out, nil
 }
 
 func (f *fake) Reload(_ context.Context, c api.Call) (api.Reload, error) {

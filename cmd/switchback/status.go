@@ -14,42 +14,50 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
+	var watch bool
+	cmd := &cobra.Command{
 		Use:   "status [service]",
 		Short: "Show where traffic goes and why",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), patience)
-			defer cancel()
 			c, err := a.client()
 			if err != nil {
 				return err
 			}
-			return a.status(ctx, cmd, c, args)
+			if watch {
+				return a.watch(cmd, c, args)
+			}
+			v, text, err := a.look(cmd.Context(), c, args)
+			if err != nil {
+				return err
+			}
+			return a.show(cmd, v, text)
 		},
 	}
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "look again every second, until ctrl-C; JSON is one line each time")
+	return cmd
 }
 
-func (a *app) status(ctx context.Context, cmd *cobra.Command, c *api.Client, named []string) error {
+// look asks for the status and says how to show it: as JSON, and as text.
+func (a *app) look(ctx context.Context, c *api.Client, named []string) (any, func(*page), error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	if len(named) > 0 && a.output == "json" {
 		s, err := c.Service(ctx, named[0])
-		if err != nil {
-			return err
-		}
-		return a.show(cmd, s, nil)
+		return s, nil, err
 	}
 	o, err := c.Overview(ctx)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if len(named) > 0 {
 		s, err := c.Service(ctx, named[0])
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		o.Services = []api.Service{s}
 	}
-	return a.show(cmd, o, func(p *page) { p.overview(o, a.now()) })
+	return o, func(p *page) { p.overview(o, a.now()) }, nil
 }
 
 func (p *page) overview(o api.Overview, now time.Time) {
@@ -86,22 +94,57 @@ func (p *page) node(n api.Node) {
 }
 
 func (p *page) service(s api.Service, now time.Time) {
-	p.line("%s   %s", s.Name, why(s, now))
+	head := why(s, now)
+	if s.Rollout.Running() {
+		head = underway(s)
+	}
+	p.line("%s   %s", s.Name, head)
 	order := s.Order
 	if len(order) == 0 {
 		order = slices.Sorted(maps.Keys(s.Pools))
 	}
-	rows := [][]string{{"", "", "weight", "in flight", "ready", "version"}}
+	p.pools(s, order)
+	p.notUp(s, order, now)
+	if s.Rollout.Running() {
+		p.checks(s.Rollout.Checks, s.Rollout.Candidate, s.Rollout.Baseline, "")
+	}
+	p.decided(s, now)
+	p.layers(s, order, now)
+}
+
+// pools writes a row for each pool: what it does as soon as one was seen doing something, else what is
+// in flight.
+func (p *page) pools(s api.Service, order []string) {
+	seen := slices.ContainsFunc(order, func(name string) bool { return s.Pools[name].Traffic != nil })
+	head, align := []string{"", "", "weight", "in flight", "ready", "version"}, "llrrrl"
+	if seen {
+		head, align = []string{"", "", "weight", "share", "rps", "err", "p50", "p95", "p99", "ready", "version"}, "llrrrrrrrrl"
+	}
+	rows := [][]string{head}
 	for _, name := range order {
 		pool := s.Pools[name]
-		rows = append(rows, []string{
-			role(s, name), name, percent(s.Weights.InForce[name]),
-			fmt.Sprint(pool.InFlight), fmt.Sprintf("%d/%d", pool.Up, len(pool.Targets)), clean(pool.Version),
-		})
+		row := []string{role(s, name), name, percent(s.Weights.InForce[name])}
+		if seen {
+			row = append(row, traffic(pool.Traffic)...)
+		} else {
+			row = append(row, fmt.Sprint(pool.InFlight))
+		}
+		rows = append(rows, append(row, fmt.Sprintf("%d/%d", pool.Up, len(pool.Targets)), clean(pool.Version)))
 	}
-	p.table("llrrrl", rows)
-	p.notUp(s, order, now)
-	p.layers(s, order, now)
+	p.table(align, rows)
+	for _, name := range order {
+		if n := s.Pools[name].InFlight; seen && n > 0 && s.Weights.InForce[name] == 0 {
+			p.line("in flight on %s: %d", name, n)
+		}
+	}
+}
+
+// traffic is the cells of what a pool was seen doing.
+func traffic(t *api.Traffic) []string {
+	if t == nil {
+		return []string{none, none, none, none, none, none}
+	}
+	return []string{figure(t.Share), rate(t.Rate), figure(t.Errors), latency(t.P50), latency(t.P95), latency(t.P99)}
 }
 
 // moment is the time in the server's sentence. What others wrote, the reason, comes behind it.
@@ -152,7 +195,7 @@ func (p *page) notUp(s api.Service, order []string, now time.Time) {
 // layers writes what is behind the weights in force: the file, the intent, a pause.
 func (p *page) layers(s api.Service, order []string, now time.Time) {
 	last := "file: " + weights(s.Weights.File, order)
-	if s.Undo != "" {
+	if s.Undo != "" && !s.Rollout.Running() {
 		last += "      " + undo(s.Undo)
 	}
 	if i := s.Weights.Intent; i != nil && !maps.Equal(nonzero(i.Weights), nonzero(s.Weights.InForce)) {
@@ -168,6 +211,9 @@ func (p *page) layers(s api.Service, order []string, now time.Time) {
 		p.line("not durable: in force on this node, but the store has not taken it yet")
 	}
 	p.line("%s", last)
+	if s.Rollout.Running() {
+		p.following(s)
+	}
 }
 
 func because(reason string) string {

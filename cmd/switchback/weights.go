@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) weightsCommand() *cobra.Command {
-	var drop bool
+	var drop, force bool
 	cmd := &cobra.Command{
 		Use:   "weights [service] {pool=percent... | --drop}",
 		Short: "Set the weights of a service, or return to those of the file",
@@ -28,17 +28,18 @@ func (a *app) weightsCommand() *cobra.Command {
 			case drop == (w != nil):
 				return usage{errors.New("give either pool=percent for each pool or --drop")}
 			case drop:
-				return a.dropIntent(cmd, named)
+				return a.dropIntent(cmd, named, force)
 			}
-			return a.setWeights(cmd, named, w)
+			return a.setWeights(cmd, named, w, force)
 		},
 	}
 	cmd.Flags().BoolVar(&drop, "drop", false, "return to the weights of the file")
+	cmd.Flags().BoolVar(&force, "force", false, "end a rollout that runs; needs --reason")
 	return cmd
 }
 
-func (a *app) setWeights(cmd *cobra.Command, named []string, w api.Weights) error {
-	q := api.WeightsRequest{Weights: w, Reason: a.reason}
+func (a *app) setWeights(cmd *cobra.Command, named []string, w api.Weights, force bool) error {
+	q := api.WeightsRequest{Weights: w, Reason: a.reason, Force: force}
 	_, err := a.change(cmd, named, 0, phrase{"weights set", "has these weights already"},
 		func(ctx context.Context, c *api.Client, service string) (api.Change, error) {
 			return c.SetWeights(ctx, service, q)
@@ -46,8 +47,8 @@ func (a *app) setWeights(cmd *cobra.Command, named []string, w api.Weights) erro
 	return err
 }
 
-func (a *app) dropIntent(cmd *cobra.Command, named []string) error {
-	q := api.CommandRequest{Reason: a.reason}
+func (a *app) dropIntent(cmd *cobra.Command, named []string, force bool) error {
+	q := api.CommandRequest{Reason: a.reason, Force: force}
 	_, err := a.change(cmd, named, 0, phrase{"follows the file", "follows the file already"},
 		func(ctx context.Context, c *api.Client, service string) (api.Change, error) {
 			return c.DropIntent(ctx, service, q)
