@@ -71,14 +71,17 @@ func marks(s, next State) []Action {
 }
 
 // digest is what the evidence of r rests on in the file.
-func (r Rollout) digest(svc *config.Service) Digest {
+func (r *Rollout) digest(svc *config.Service) Digest {
 	d := Digest{Checks: sum(svc.Rollout.Checks)}
 	candidate, baseline := svc.Pool(r.Candidate), svc.Pool(r.Baseline)
 	if candidate != nil && baseline != nil {
 		d.Targets = sum(candidate.Targets, baseline.Version, baseline.Targets)
 	}
-	if r.Phase == Stepping && r.Step < len(svc.Rollout.Steps) {
-		d.Next = svc.Rollout.Steps[r.Step].Weight
+	if !r.proven() {
+		d.Next = config.Full
+		if next := r.following(svc.Rollout); next > 0 {
+			d.Next = svc.Rollout.Steps[next-1].Weight
+		}
 	}
 	return d
 }

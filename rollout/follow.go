@@ -13,12 +13,10 @@ func (s State) follow(svc *config.Service, c Cause) (State, []Action) {
 	switch why := s.orphaned(svc); {
 	case why != "":
 		return s.abandoned(svc, c, why)
-	case svc.Pool(r.Candidate).Version == r.Version:
-		return s.adapt(svc, c)
-	case s.Paused != nil: // the new version's first step would move traffic: it waits for the resume
-		return s, nil
+	case svc.Pool(r.Candidate).Version != r.Version && s.Paused == nil:
+		return s.renew(svc, c)
 	}
-	return s.renew(svc, c)
+	return s.adapt(svc, c) // in a pause another version waits: its first step would move traffic
 }
 
 // orphaned is why the rollout cannot go on, "" when it can.
@@ -51,23 +49,23 @@ func (s State) renew(svc *config.Service, c Cause) (State, []Action) {
 	if v := candidate.Version; v != "" && v == svc.Pool(was.Baseline).Version {
 		return s.abandoned(svc, c, fmt.Sprintf("%s now has the version of %s, %s", was.Candidate, was.Baseline, v))
 	}
-	s = s.ended(Superseded, change{cause: c})
+	s, end := s.superseding(change{cause: c, text: func(_, _ string) string {
+		return "now it is " + sayPool(was.Candidate, candidate.Version)
+	}})
+	s, ended := s.record(svc, s.InForce(), end)
 	if s.Previous.began(was.ID) {
 		p := *s.Previous
 		p.Rollout = nextID(was)
 		s.Previous = &p
 	}
-	ch := change{cause: c, text: func(before, after string) string {
-		return fmt.Sprintf("%s now has version %q, %s ends: rollout %s starts, step 1 of %d: %s; before: %s",
-			was.Candidate, candidate.Version, was.title(), nextID(was), len(svc.Rollout.Steps), after, before)
-	}}
-	return s.begin(svc, was.Candidate, was.Term, ch)
+	s, begun := s.begin(svc, was.Candidate, was.Term, change{cause: c, text: s.sayStart(svc, was.Candidate, c)})
+	return s, append(ended, begun...)
 }
 
 // adapt goes on in the plan as it is now, and starts evidence anew that rests on what has changed.
 func (s State) adapt(svc *config.Service, c Cause) (State, []Action) {
 	r := *s.Rollout
-	if step := s.place(svc.Rollout); step != r.Step {
+	if step := r.place(svc.Rollout); step != r.Step {
 		r.Step, r.Approved, r.DeadlinePassed = step, false, false
 	}
 	was := r.Basis
@@ -96,23 +94,4 @@ func (s State) adapt(svc *config.Service, c Cause) (State, []Action) {
 	return s.record(svc, s.InForce(), change{cause: c, kind: RolloutEvidence, text: func(_, after string) string {
 		return fmt.Sprintf("%s goes on at %s; %s", r.title(), after, strings.Join(what, "; "))
 	}})
-}
-
-// place is the step of the plan that the rollout is at: the one it was, if that still has its weight;
-// else the last one that gives the candidate no more than it has; else the first.
-func (s State) place(p *config.Rollout) int {
-	r, has := s.Rollout, s.InForce()[s.Rollout.Candidate]
-	if r.Phase == Baking {
-		return len(p.Steps)
-	}
-	if r.Step <= len(p.Steps) && p.Steps[r.Step-1].Weight == has {
-		return r.Step
-	}
-	step := 1
-	for i := range p.Steps {
-		if p.Steps[i].Weight <= has {
-			step = i + 1
-		}
-	}
-	return step
 }

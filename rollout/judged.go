@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/switchback-proxy/switchback/config"
@@ -21,7 +22,7 @@ type Judged struct {
 	Verdict  Verdict
 	Lean     bool           // leans good; asked at the deadline
 	Check    string         // the check that failed or is farthest from a pass; "" when all pass
-	Sentence string         // the evidence, to stand behind the decision: "since 14:02 green failed 8 of 325 requests …"
+	Sentence string         // the judge's for the verdict, "rolled back: since 14:02 green failed 8 of 325 requests …"
 	Checks   []CheckNumbers // recorded with a decision
 	Facts    Facts
 }
@@ -67,7 +68,7 @@ func stepJudged(svc *config.Service, s State, e Judged) (State, []Action, error)
 	case e.Verdict == Fail:
 		next, actions = led.fail(svc, e)
 	case e.Observed < r.Least(svc.Rollout):
-	case r.Phase == Baking || r.at(svc.Rollout).Weight == config.Full: // nothing to prove, or nothing to compare
+	case r.proven():
 		next, actions = led.advance(svc, e, "the time is over")
 	case e.Verdict == Pass:
 		next, actions = led.advance(svc, e, "every check is proven")
@@ -85,8 +86,22 @@ func (e Judged) change(did, why string) change {
 	return change{
 		cause:  Cause{Verb: VerbJudge, By: bySwitchback, At: utc(e.At), Reason: why},
 		checks: e.Checks,
-		text:   func(_, _ string) string { return withReason(did, e.Sentence) },
+		text:   func(_, _ string) string { return withReason(did, e.evidence()) },
 	}
+}
+
+// evidence is the judge's sentence without what the judge takes for the decision: that is Step's to say.
+func (e Judged) evidence() string {
+	said := e.Sentence
+	for _, lead := range []string{"rolled back", "promoted to ", "undecided after ", "waiting"} {
+		if strings.HasPrefix(said, lead) {
+			_, said, _ = strings.Cut(said, ": ")
+		}
+	}
+	if i := strings.LastIndex(said, "; holding at "); i >= 0 {
+		said = said[:i]
+	}
+	return said
 }
 
 // advance goes to the next step or, from the last, to the end; unless a person has to agree or the
@@ -96,12 +111,12 @@ func (s State) advance(svc *config.Service, e Judged, why string) (State, []Acti
 	if r.at(p).Approve && !r.Approved || e.Facts[r.Candidate].Up == 0 {
 		return s, nil
 	}
-	if r.Phase == Stepping && r.Step < len(p.Steps) {
-		return s.enter(svc, r.Step+1, e.change(fmt.Sprintf("promoted to %v", share(p, r.Step+1)), why))
+	if step := r.following(p); step > 0 {
+		return s.enter(svc, step, e.change(fmt.Sprintf("promoted to %v", share(p, step)), why))
 	}
-	did := "promoted: 100 % for " + sayTime(e.Observed)
-	if r.Phase == Baking {
-		did = fmt.Sprintf("promoted to 100 %% after %s at %v", sayTime(e.Observed), s.InForce()[r.Candidate])
+	did := fmt.Sprintf("promoted: %s has had 100 %% for %s", r.Candidate, sayTime(e.Observed))
+	if r.Weight < config.Full {
+		did = fmt.Sprintf("promoted to 100 %% after %s at %v", sayTime(e.Observed), r.Weight)
 	}
 	return s.promoted(svc, e.change(did, why))
 }
@@ -114,7 +129,7 @@ func (s State) deadline(svc *config.Service, e Judged) (State, []Action) {
 	case svc.Rollout.Undecided == config.UndecidedRollback:
 		return s.giveUp(svc, e, "rolled back, "+did, "undecided at the deadline")
 	case svc.Rollout.Undecided == config.UndecidedLean && e.Lean:
-		e.Sentence = withReason("it leans good at the deadline", e.Sentence)
+		e.Sentence = withReason("it leans good at the deadline", e.evidence())
 		return s.advance(svc, e, "leans good at the deadline")
 	}
 	r := *s.Rollout
@@ -122,8 +137,9 @@ func (s State) deadline(svc *config.Service, e Judged) (State, []Action) {
 	s.Rollout = &r
 	c := e.change("", "undecided at the deadline")
 	c.kind, c.warn = RolloutUndecided, true
-	at := s.InForce()[r.Candidate]
-	c.text = func(_, _ string) string { return fmt.Sprintf("%s; holding at %v", withReason(did, e.Sentence), at) }
+	c.text = func(_, _ string) string {
+		return fmt.Sprintf("%s; holding at %v", withReason(did, e.evidence()), r.Weight)
+	}
 	return s.record(svc, s.InForce(), c)
 }
 
@@ -136,7 +152,7 @@ func (s State) fail(svc *config.Service, e Judged) (State, []Action) {
 	switch {
 	case svc.Rollout.OnFail == config.FailHold:
 		return s.hold(svc, e, why)
-	case svc.Rollout.OnFail == config.FailStepBack && s.Rollout.StepBacks == 0 && s.Rollout.Step > 1:
+	case svc.Rollout.OnFail == config.FailStepBack && s.Rollout.StepBacks == 0 && s.Rollout.preceding(svc.Rollout) > 0:
 		return s.retreat(svc, e, why)
 	}
 	return s.giveUp(svc, e, "rolled back", why)
@@ -144,7 +160,7 @@ func (s State) fail(svc *config.Service, e Judged) (State, []Action) {
 
 // hold leaves it to a person: the pause ends with a resume or a rollback.
 func (s State) hold(svc *config.Service, e Judged, why string) (State, []Action) {
-	c := e.change(fmt.Sprintf("held at %v, until a person resumes or rolls back", s.InForce()[s.Rollout.Candidate]), why)
+	c := e.change(fmt.Sprintf("held at %v, until a person resumes or rolls back", s.Rollout.Weight), why)
 	c.kind, c.warn = RolloutHeld, true
 	s.Paused = &Pause{By: bySwitchback, At: c.cause.At, Reason: c.text("", ""), Failed: true}
 	return s.record(svc, s.InForce(), c)
@@ -155,7 +171,7 @@ func (s State) retreat(svc *config.Service, e Judged, why string) (State, []Acti
 	if s.stuck(e) {
 		return s.block(svc, e, why)
 	}
-	r, step := *s.Rollout, min(s.Rollout.Step, len(svc.Rollout.Steps))-1
+	r, step := *s.Rollout, s.Rollout.preceding(svc.Rollout)
 	r.StepBacks++
 	r.Epoch.Rollback++
 	s.Rollout = &r

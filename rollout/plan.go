@@ -30,17 +30,64 @@ func (r *Rollout) Least(p *config.Rollout) time.Duration {
 	return 0 // the file took the bake back
 }
 
-// Next is the weight that follows the step or the bake and whether a person still has to agree to it;
-// false at 100 %, and when r has ended.
-func (r *Rollout) Next(p *config.Rollout) (w config.Weight, approve, ok bool) {
-	approve = r.at(p).Approve && !r.Approved
-	switch {
-	case r.Phase == Baking:
-		return config.Full, approve, true
-	case r.Phase == Stepping && r.Step < len(p.Steps):
-		return share(p, r.Step+1), approve, true
+// proven reports whether no proof is asked any more: all that can be compared was.
+func (r *Rollout) proven() bool { return r.Phase == Baking || r.Weight == config.Full }
+
+// following is the step that gives the candidate more than it has, 0 when only the end does. It goes by
+// weights because the plan may have changed since the last step.
+func (r *Rollout) following(p *config.Rollout) int {
+	for step := 1; step <= len(p.Steps) && r.Phase == Stepping; step++ {
+		if share(p, step) > r.Weight {
+			return step
+		}
 	}
-	return 0, false, false
+	return 0
+}
+
+// preceding is the step that gives the candidate less than it has, 0 when none does.
+func (r *Rollout) preceding(p *config.Rollout) int {
+	for step := len(p.Steps); step > 0; step-- {
+		if share(p, step) < r.Weight {
+			return step
+		}
+	}
+	return 0
+}
+
+// place is the step of the plan that the rollout is at: the one it was, if that still has its weight;
+// else the last one that gives the candidate no more than it has; else the first.
+func (r *Rollout) place(p *config.Rollout) int {
+	if r.Phase == Baking {
+		return len(p.Steps)
+	}
+	if r.Step <= len(p.Steps) && p.Steps[r.Step-1].Weight == r.Weight {
+		return r.Step
+	}
+	place := 1
+	for i := range p.Steps {
+		if p.Steps[i].Weight <= r.Weight {
+			place = i + 1
+		}
+	}
+	return place
+}
+
+// Next is the weight that follows the step or the bake and whether a person still has to agree to it;
+// false when nothing follows: at 100 % and after the end.
+func (r *Rollout) Next(p *config.Rollout) (w config.Weight, approve, ok bool) {
+	if !r.Phase.Running() || r.Weight == config.Full {
+		return 0, false, false
+	}
+	w = config.Full
+	if step := r.following(p); step > 0 {
+		w = share(p, step)
+	}
+	return w, r.at(p).Approve && !r.Approved, true
+}
+
+// split is the weights of both pools.
+func (r *Rollout) split() config.Weights {
+	return config.Weights{r.Candidate: r.Weight, r.Baseline: config.Full - r.Weight}
 }
 
 // title is a rollout in a sentence: "rollout 7 of green 2.5.0".
@@ -75,10 +122,10 @@ func (s State) enter(svc *config.Service, step int, c change) (State, []Action) 
 			c.kind = RolloutBaking
 		}
 	}
+	r.Weight = share(p, step)
 	r.Basis = r.digest(svc)
 	s.Rollout, c.rollout = &r, r.ID
-	w := share(p, step)
-	return s.enforce(svc, s.Basis, config.Weights{r.Candidate: w, r.Baseline: config.Full - w}, c)
+	return s.enforce(svc, s.Basis, r.split(), c)
 }
 
 // promoted ends the rollout with everything on the candidate.
@@ -125,10 +172,10 @@ func (s State) superseding(c change) (State, change) {
 	if r == nil {
 		return s, c
 	}
-	at, text := s.InForce()[r.Candidate], c.text
+	text := c.text
 	c.kind, c.warn = RolloutSuperseded, c.warn || c.cause.Verb == VerbFile
 	c.text = func(before, after string) string {
-		return fmt.Sprintf("%s; %s ends as superseded at %v", text(before, after), r.title(), at)
+		return fmt.Sprintf("%s; %s ends as superseded at %v", text(before, after), r.title(), r.Weight)
 	}
 	return s.ended(Superseded, c), c
 }

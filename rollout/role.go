@@ -13,6 +13,9 @@ func (s State) resolve(svc *config.Service, name string) (string, error) {
 	case config.RoleBaseline, config.RoleLive:
 		return s.Baseline, nil
 	case config.RoleCandidate, config.RoleIdle:
+		if c := s.Candidate(); c != "" && svc.Pool(c) != nil {
+			return c, nil
+		}
 		return s.other(svc, name)
 	case "":
 		return "", refuse(Invalid, "name the pool, one of %s", strings.Join(poolNames(svc), ", "))

@@ -3,10 +3,11 @@ package rollout
 import (
 	"strconv"
 	"time"
+
+	"github.com/switchback-proxy/switchback/config"
 )
 
-// Rollout is one rollout of a service: the running one or, until the next begins, the last one. Its
-// weights are those in force.
+// Rollout is one rollout of a service: the running one or, until the next begins, the last one.
 type Rollout struct {
 	ID        string `json:"id"` // "7": one more than the service's rollout before
 	Candidate string `json:"candidate"`
@@ -14,6 +15,8 @@ type Rollout struct {
 	Version   string `json:"version,omitempty"`
 	Phase     Phase  `json:"phase"`
 	Step      int    `json:"step"` // from 1; of a baking rollout the last, of an ended one where it ended
+
+	Weight config.Weight `json:"weight"` // the candidate's, as the step gave it; while it runs, that in force
 
 	Began          time.Time `json:"began"`
 	Since          time.Time `json:"since"` // of the phase and step

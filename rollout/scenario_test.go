@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +22,10 @@ var update = flag.Bool("update", false, "rewrite the outcomes in testdata")
 //	up blue=2/2 green=1/2      targets up, all unless said       +1h …              time passes first
 //	start, reload, restart, lost                                 the file is read, in that situation
 //	cutover to=green by=ci …, weights-set, drop-intent, rollback, pause, resume     commands
+//	begin (a rollout), promote full, approve, step-back                             more commands
+//	rollout steps=5,25/15m/approve,100 bake=30m/2 on_fail=hold start=version …      the file's plan; off: none
+//	targets green=a,b      the file's targets                    tick, elected term=2
+//	judged fail 90s lean check=errors epoch=old term=1: green failed 8 of 325       the judge's second
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -53,6 +56,7 @@ type story struct {
 	state State
 	now   time.Time
 	facts Facts
+	epoch Epoch // of the judged line before
 }
 
 func play(t *testing.T, script string) string {
@@ -80,6 +84,7 @@ func play(t *testing.T, script string) string {
 
 func (st *story) line(t *testing.T, line string) []string {
 	t.Helper()
+	line, sentence, _ := strings.Cut(line, ": ")
 	words := strings.Fields(line)
 	if d, err := time.ParseDuration(strings.TrimPrefix(words[0], "+")); err == nil {
 		st.now = st.now.Add(d)
@@ -96,6 +101,18 @@ func (st *story) line(t *testing.T, line string) []string {
 	case "up":
 		st.up(t, args)
 		return nil
+	case "rollout":
+		st.plan(t, args)
+		return nil
+	case "targets":
+		st.targets(args)
+		return nil
+	case "judged":
+		return st.step(t, st.judged(t, args, sentence))
+	case "tick":
+		return st.step(t, Ticked{At: st.now, Term: st.term(args), Facts: st.facts})
+	case "elected":
+		return st.step(t, Elected{At: st.now, Term: st.term(args)})
 	case "start", "restart":
 		return st.step(t, File{At: st.now})
 	case "lost":
@@ -107,11 +124,16 @@ func (st *story) line(t *testing.T, line string) []string {
 }
 
 func (st *story) pools(args []string) {
+	was := st.svc
 	st.svc.Pools = nil
 	st.facts = Facts{}
 	for _, a := range args {
 		name, version, _ := strings.Cut(a, "=")
-		st.svc.Pools = append(st.svc.Pools, config.Pool{Name: name, Version: version})
+		p := config.Pool{Name: name, Version: version}
+		if known := was.Pool(name); known != nil {
+			p.Targets = known.Targets
+		}
+		st.svc.Pools = append(st.svc.Pools, p)
 		st.facts[name] = Ready{Up: 2}
 	}
 }
@@ -135,6 +157,9 @@ func (st *story) up(t *testing.T, args []string) {
 
 func (st *story) command(t *testing.T, verb string, args []string) Commanded {
 	t.Helper()
+	if verb == "begin" { // start is what the process does
+		verb = string(VerbStart)
+	}
 	c := Commanded{Verb: Verb(strings.TrimSuffix(verb, "-set")), At: st.now, By: "ci", Facts: st.facts}
 	var shares []string
 	for _, a := range args {
@@ -150,6 +175,8 @@ func (st *story) command(t *testing.T, verb string, args []string) Commanded {
 			c.Reason = value
 		case "force":
 			c.Force = true
+		case "full":
+			c.Full = true
 		default:
 			shares = append(shares, a)
 		}
@@ -189,10 +216,14 @@ func (st *story) step(t *testing.T, e Event) []string {
 		out = append(out, "unchanged")
 	}
 	for _, a := range actions {
-		announce := a.(Announce)
-		mark := "|"
+		announce, ok := a.(Announce)
+		if !ok {
+			out = append(out, "> "+sayMark(a.(Mark)))
+			continue
+		}
+		mark := "| " + string(announce.Decision.Type) + ":"
 		if announce.Warn {
-			mark = "| warning:"
+			mark = "| warning, " + string(announce.Decision.Type) + ":"
 		}
 		out = append(out, mark+" "+announce.Decision.Sentence)
 	}
@@ -206,6 +237,15 @@ func (st *story) describe(s State) string {
 		layer = "intent"
 	}
 	d := fmt.Sprintf("%s, by %s, baseline %s", sayWeights(&st.svc, s.InForce()), layer, s.Baseline)
+	if r := s.Rollout; r != nil {
+		d += fmt.Sprintf(", rollout %s %s %d", r.ID, r.Phase, r.Step)
+	}
+	if s.Failed != nil {
+		d += ", latched " + sayPool(s.Failed.Pool, s.Failed.Version)
+	}
+	if s.Wanted != nil {
+		d += ", wants " + sayPool(s.Wanted.Candidate, s.Wanted.Version)
+	}
 	if s.Paused != nil {
 		d += ", paused"
 	}
@@ -214,7 +254,7 @@ func (st *story) describe(s State) string {
 	}
 	switch possible, problem := Undo(&st.svc, s, st.facts); {
 	case possible:
-		d += ", undo: " + sayWeights(&st.svc, s.Previous.Weights)
+		d += ", undo: " + sayWeights(&st.svc, s.Restores())
 	case problem != "":
 		d += ", undo impossible: " + problem
 	}
@@ -226,13 +266,7 @@ func weightsOf(t *testing.T, args []string) config.Weights {
 	w := config.Weights{}
 	for _, a := range args {
 		name, value, _ := strings.Cut(a, "=")
-		percent, err := strconv.ParseFloat(value, 64)
-		if err != nil {
-			t.Fatalf("%s: %v", a, err)
-		}
-		if w[name], err = config.ParseWeight(percent); err != nil {
-			t.Fatal(err)
-		}
+		w[name] = percentOf(t, value)
 	}
 	return w
 }

@@ -78,7 +78,7 @@ func (s State) inProgress(svc *config.Service, r *Rollout) *Refusal {
 			at += fmt.Sprintf(" of %d", len(svc.Rollout.Steps))
 		}
 	}
-	return refuse(RolloutInProgress, "%s is at %s, %v", r.title(), at, s.InForce()[r.Candidate])
+	return refuse(RolloutInProgress, "%s is at %s, %v", r.title(), at, r.Weight)
 }
 
 func (s State) sayStart(svc *config.Service, candidate string, c Cause) func(before, after string) string {

@@ -27,12 +27,13 @@ func promote(svc *config.Service, s State, e Commanded) (State, []Action, error)
 	if r := serving(r.Candidate, e.Facts); r != nil {
 		return s, nil, r
 	}
-	if e.Full || r.Step >= len(svc.Rollout.Steps) {
+	step := r.following(svc.Rollout)
+	if e.Full || step == 0 {
 		next, actions := s.promoted(svc, e.change("promoted"))
 		return next, actions, nil
 	}
-	to := share(svc.Rollout, r.Step+1)
-	next, actions := s.enter(svc, r.Step+1, e.change(fmt.Sprintf("promoted to %v", to)))
+	to := share(svc.Rollout, step)
+	next, actions := s.enter(svc, step, e.change(fmt.Sprintf("promoted to %v", to)))
 	return next, actions, nil
 }
 
@@ -42,7 +43,7 @@ func stepBack(svc *config.Service, s State, e Commanded) (State, []Action, error
 	if err != nil {
 		return s, nil, err
 	}
-	step := min(r.Step, len(svc.Rollout.Steps)) - 1
+	step := r.preceding(svc.Rollout)
 	if step == 0 {
 		return s.abandon(svc, e, "stepped back from the first step")
 	}
