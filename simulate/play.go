@@ -1,0 +1,269 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/judge"
+	"github.com/switchback-proxy/switchback/rollout"
+)
+
+// who decides by hand where the plan asks for a person, who always agrees at once.
+const who = "simulate"
+
+// begin is when every rollout starts: clock times in sentences are times since then.
+var begin = time.Unix(0, 0).UTC()
+
+// player plays one rollout, as the leader of a fleet of one would.
+type player struct {
+	world   *world
+	traffic *traffic
+	state   rollout.State
+	facts   rollout.Facts
+
+	trial    judge.Trial
+	memory   judge.Memory
+	observed time.Duration // of the step
+	id       string        // with epoch, what trial and observed are about
+	epoch    rollout.Epoch
+
+	clock  time.Duration // since the rollout's start
+	outage time.Duration // when it begins
+	open   []second      // seconds whose outcomes are not known yet
+	last   config.Weight // the candidate's in the last window judged; -1: none was
+	thin   *judge.Window // windows of counted odds that are too small alone
+	thinAt rollout.Epoch // when they began
+
+	sent    judge.Tally   // to the candidate
+	known   float64       // requests of it that were judged
+	judged  time.Duration // end of the last window judged
+	failing string        // the check of the last failure
+}
+
+// second is the counts of a second and what was in force.
+type second struct {
+	window judge.Window
+	sent   float64 // to the candidate
+	end    time.Duration
+	weight config.Weight
+	epoch  rollout.Epoch
+}
+
+// play plays the rollout until it ends, or holds and waits for a person. An error says why it could not
+// begin, or that ctx ended.
+func (w *world) play(ctx context.Context, r *rand.Rand) (Run, error) {
+	p := &player{world: w, traffic: newTraffic(w, r), memory: w.memory, facts: rollout.Facts{}, last: -1}
+	for i := range w.service.Pools {
+		p.facts[w.service.Pools[i].Name] = rollout.Ready{Up: 1}
+	}
+	if n := int64(w.least() / time.Second); n > 0 {
+		p.outage = time.Duration(r.Int64N(n)) * time.Second
+	}
+	if err := p.step(rollout.File{At: begin}); err != nil {
+		return Run{}, err
+	}
+	if err := p.step(rollout.Commanded{Verb: rollout.VerbStart, At: begin, By: who, To: w.plan.Candidate, Facts: p.facts}); err != nil {
+		return Run{}, err
+	}
+	for p.outcome() == "" {
+		if p.clock%time.Minute == 0 && ctx.Err() != nil {
+			return Run{}, ctx.Err()
+		}
+		if err := p.tick(); err != nil {
+			return Run{}, err
+		}
+	}
+	return p.run(), nil
+}
+
+// least is how long the rollout takes at least.
+func (w *world) least() time.Duration {
+	sum := time.Duration(0)
+	for _, s := range w.service.Rollout.Steps {
+		sum += s.For
+	}
+	return sum
+}
+
+// tick is one second: requests begin, and those of an earlier second are judged.
+func (p *player) tick() error {
+	p.traffic.publish(&p.memory)
+	w := p.traffic.second(p.weather())
+	p.clock += time.Second
+	p.sent.Requests += p.traffic.sent.Requests
+	p.sent.Bad += p.traffic.sent.Bad
+	p.open = append(p.open, second{window: w, sent: p.traffic.sent.Requests, end: p.clock, weight: p.weight(), epoch: p.epoch})
+	known := p.clock - p.memory.Lag(&p.world.policy)
+	for len(p.open) > 0 && p.open[0].end <= known {
+		p.judge(&p.open[0])
+		p.open = p.open[1:]
+	}
+	p.observed += time.Second
+	return p.decide()
+}
+
+func (p *player) weight() config.Weight {
+	return p.state.InForce()[p.state.Rollout.Candidate]
+}
+
+func (p *player) weather() weather {
+	plan := p.world.plan
+	now := weather{baseline: p.world.baseline, worse: p.world.baseline, change: Change{Ratio: 1}}
+	if p.clock >= plan.Onset {
+		now.worse, now.change = p.world.worse, plan.Worse
+	}
+	if p.clock >= p.outage && p.clock < p.outage+plan.Outage.For {
+		now.outage = plan.Outage.Share
+	}
+	return now
+}
+
+// judge hands a second to the judge. Of counted odds thin ones are added up first.
+func (p *player) judge(s *second) {
+	p.judged, p.known = s.end, p.known+s.sent
+	w := s.window
+	w.Changed = p.last >= 0 && p.last != s.weight
+	w.Past = s.epoch.Step != p.epoch.Step || s.epoch.Promote != p.epoch.Promote
+	p.last = s.weight
+	if s.epoch.Rollback != p.epoch.Rollback {
+		p.flush()
+		p.memory.Learn(&p.world.policy, w)
+		return
+	}
+	if !p.world.plan.Sticky {
+		w.Odds = float64(s.weight) / float64(config.Full-s.weight)
+		p.trial.Observe(&p.world.policy, &p.memory, w)
+		return
+	}
+	if p.thin != nil && (p.thinAt != s.epoch || p.thin.Past != w.Past) {
+		p.flush()
+	}
+	if p.thin == nil {
+		p.thin, p.thinAt = &w, s.epoch
+	} else {
+		p.thin.Add(w)
+	}
+	if !p.thin.Thin() {
+		p.flush()
+	}
+}
+
+func (p *player) flush() {
+	if p.thin != nil {
+		p.trial.Observe(&p.world.policy, &p.memory, *p.thin)
+		p.thin = nil
+	}
+}
+
+// decide asks the judge and does what the rules make of it.
+func (p *player) decide() error {
+	r := p.state.Running()
+	if _, approve, _ := r.Next(p.world.service.Rollout); approve {
+		if err := p.step(rollout.Commanded{Verb: rollout.VerbApprove, At: begin.Add(p.clock), By: who, Facts: p.facts}); err != nil {
+			return err
+		}
+		r = p.state.Running()
+	}
+	v := p.trial.Verdict(&p.world.policy)
+	e := rollout.Judged{
+		At: begin.Add(p.clock), Rollout: r.ID, Epoch: r.Epoch, Observed: p.observed,
+		Verdict: verdict(v.Outcome), Lean: v.Lean, Facts: p.facts,
+	}
+	if v.Check >= 0 {
+		e.Check = p.world.policy.Checks[v.Check].Name
+	}
+	_, actions, err := rollout.Step(&p.world.service, p.state, e)
+	if err != nil {
+		return fmt.Errorf("judge: %w", err)
+	}
+	if len(actions) == 0 {
+		return nil
+	}
+	e.Sentence = p.sentence(v.Outcome)
+	if p.failing = ""; v.Outcome == judge.Fail {
+		p.failing = e.Check
+	}
+	return p.step(e)
+}
+
+func verdict(o judge.Outcome) rollout.Verdict {
+	switch o {
+	case judge.Pass:
+		return rollout.Pass
+	case judge.Fail:
+		return rollout.Fail
+	case judge.Undecided, judge.Missing:
+	}
+	return rollout.Undecided
+}
+
+// sentence is the judge's for a decision: it is written only when there is one.
+func (p *player) sentence(o judge.Outcome) string {
+	r := p.state.Rollout
+	scene := judge.Scene{
+		Candidate: r.Candidate, Baseline: r.Baseline,
+		Since: r.Since.UTC().Format(time.TimeOnly), Elapsed: p.observed.String(),
+	}
+	switch o {
+	case judge.Fail:
+		return p.trial.RolledBack(&p.world.policy, scene)
+	case judge.Pass:
+		return p.trial.Promoted(&p.world.policy, scene)
+	case judge.Undecided, judge.Missing:
+	}
+	return p.trial.Undecided(&p.world.policy, scene, fmt.Sprintf("holding at %v", p.weight()))
+}
+
+// step hands an event to the rules and follows what they say.
+func (p *player) step(e rollout.Event) error {
+	next, _, err := rollout.Step(&p.world.service, p.state, e)
+	if err != nil {
+		return fmt.Errorf("simulate %s: %w", p.world.service.Name, err)
+	}
+	p.state = next
+	r := p.state.Running()
+	if r == nil {
+		return nil
+	}
+	m := r.Mark(p.id, begin, p.epoch)
+	if m.All {
+		p.trial = judge.Trial{}
+	}
+	if m.Weights {
+		p.observed = 0
+		p.traffic.split(p.weight())
+	}
+	if m.Rollback && !m.All {
+		p.trial.Forgive()
+	}
+	if m.Promote || m.Weights {
+		p.trial.Step(float64(r.Basis.Next) / float64(config.Full)) // 0, nothing left to prove, is taken as all
+	}
+	p.id, p.epoch = r.ID, r.Epoch
+	return nil
+}
+
+// outcome is how the rollout ended, "" while it goes on. One that waits for a person has ended here.
+func (p *player) outcome() Outcome {
+	r := p.state.Rollout
+	switch {
+	case r.Phase == rollout.Promoted:
+		return Promoted
+	case !r.Phase.Running():
+		return RolledBack
+	case p.state.Paused != nil, r.DeadlinePassed, r.Blocked:
+		return Held
+	}
+	return ""
+}
+
+func (p *player) run() Run {
+	r := p.state.Rollout
+	return Run{
+		Outcome: p.outcome(), Time: p.clock, Judged: p.judged, Step: r.Step, Check: p.failing,
+		Requests: int64(p.sent.Requests), Bad: int64(p.sent.Bad), Known: int64(p.known), Sentence: r.Sentence,
+	}
+}
