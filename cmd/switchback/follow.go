@@ -80,7 +80,7 @@ func (n *node) scrape(w http.ResponseWriter, r *http.Request) {
 
 // sample is what is true at the moment of a scrape.
 func (n *node) sample() metrics.Snapshot {
-	s := metrics.Snapshot{InFlight: n.proxy.InFlight()}
+	s := metrics.Snapshot{InFlight: n.proxy.InFlight(), Leader: n.control.Leads()}
 	for _, p := range n.table.Load().Pools {
 		for _, t := range p.Targets {
 			s.Targets = append(s.Targets, metrics.TargetSample{
@@ -95,6 +95,9 @@ func (n *node) sample() metrics.Snapshot {
 			age = time.Since(c.Since)
 		}
 		s.Intents = append(s.Intents, metrics.IntentSample{Service: c.Service, Age: age})
+		rollout, evidence := rolloutSamples(c)
+		s.Rollouts = append(s.Rollouts, rollout)
+		s.Evidence = append(s.Evidence, evidence...)
 	}
 	return s
 }

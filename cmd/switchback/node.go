@@ -96,6 +96,7 @@ func (n *node) openState(ctx context.Context, c *config.Config) error {
 	n.control = control.New(control.Options{
 		Config: c, Store: timedStore{n.store, n.metrics}, Swapper: n, Prober: n.checker, Log: n.log,
 		Reread: n.reread, Version: n.version, Origin: report.Origin.String(), Lost: report.Origin == bolt.Lost,
+		Sampler: sampled{n.metrics}, Count: sampled{n.metrics}, Elector: n.store,
 	})
 	return n.control.Start(ctx)
 }
