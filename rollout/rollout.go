@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -102,4 +103,20 @@ func nextID(r *Rollout) string {
 	}
 	n, _ := strconv.ParseInt(r.ID, 10, 64)
 	return strconv.FormatInt(n+1, 10)
+}
+
+// check refuses a rollout that no event could have left behind.
+func (r *Rollout) check() error {
+	if r == nil {
+		return nil
+	}
+	switch r.Phase {
+	case Stepping, Baking, Promoted, RolledBack, Superseded:
+	default:
+		return fmt.Errorf("rollout %s is in phase %q", r.ID, r.Phase)
+	}
+	if r.Step < 1 || r.Candidate == "" || r.Baseline == "" || r.Candidate == r.Baseline {
+		return fmt.Errorf("rollout %s of %q over %q is at step %d", r.ID, r.Candidate, r.Baseline, r.Step)
+	}
+	return nil
 }

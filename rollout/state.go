@@ -149,8 +149,5 @@ func (s State) check() error {
 	if s.Previous != nil && s.Previous.Weights.Sum() != config.Full {
 		return fmt.Errorf("previous weights add up to %v", s.Previous.Weights.Sum())
 	}
-	if r := s.Running(); r != nil && (r.Step < 1 || r.Candidate == "" || r.Baseline == "" || r.Candidate == r.Baseline) {
-		return fmt.Errorf("rollout %s of %q over %q is at step %d", r.ID, r.Candidate, r.Baseline, r.Step)
-	}
-	return nil
+	return s.Rollout.check()
 }
