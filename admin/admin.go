@@ -32,6 +32,8 @@ type Controller interface {
 	Resume(ctx context.Context, service string, q api.CommandRequest, c api.Call) (api.Change, error)
 
 	Reload(ctx context.Context, c api.Call) (api.Reload, error)
+
+	Rollouts
 }
 
 // Deps is what a Server needs. Controller and Log are required.

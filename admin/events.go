@@ -20,7 +20,7 @@ const (
 	maxStreams   = 200
 	pageLimit    = 100 // of a page when the query names no limit
 	maxPageLimit = 1000
-	maxEventID   = 128 // bytes
+	maxEventID   = 256 // bytes
 )
 
 // The rhythm of a stream. A write that a reader does not take for writeStream ends its stream.
@@ -38,28 +38,25 @@ type eventsQuery struct {
 }
 
 // events answers with a page, or with a stream for those who accept one.
-func (s *Server) events(c Rollouts) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		q, problem := parseEvents(r)
-		if problem != nil {
-			refuse(w, r, problem)
-			return
-		}
-		if q.service != "" {
-			if _, err := s.controller.Service(q.service); err != nil {
-				refuse(w, r, err)
-				return
-			}
-		}
-		var err error
-		if q.stream {
-			err = s.stream(w, r, c, q)
-		} else {
-			err = page(w, r, c, q)
-		}
-		if err != nil {
-			refuse(w, r, err)
-		}
+func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	q, problem := parseEvents(r)
+	if problem != nil {
+		refuse(w, r, problem)
+		return
+	}
+	var err error
+	if q.service != "" {
+		_, err = s.controller.Service(q.service)
+	}
+	switch {
+	case err != nil:
+	case q.stream:
+		err = s.stream(w, r, q)
+	default:
+		err = s.page(w, r, q)
+	}
+	if err != nil {
+		refuse(w, r, err)
 	}
 }
 
@@ -111,8 +108,8 @@ func acceptsStream(h http.Header) bool {
 
 // page answers with the newest events; with after it is the ones that come next, so that a reader who
 // goes on from the last id it has misses none.
-func page(w http.ResponseWriter, r *http.Request, c Rollouts, q eventsQuery) error {
-	events, err := c.Events(r.Context(), q.service, q.after)
+func (s *Server) page(w http.ResponseWriter, r *http.Request, q eventsQuery) error {
+	events, err := s.controller.Events(r.Context(), q.service, q.after)
 	if err != nil {
 		return err
 	}
@@ -130,7 +127,7 @@ func page(w http.ResponseWriter, r *http.Request, c Rollouts, q eventsQuery) err
 
 // stream sends events until the client leaves, does not read, loses its permission, or the server stops.
 // An error comes before the first byte. Whoever is cut off connects again with the last id it has.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, c Rollouts, q eventsQuery) error {
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, q eventsQuery) error {
 	select {
 	case s.streams <- struct{}{}:
 		defer func() { <-s.streams }()
@@ -140,7 +137,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, c Rollouts, q ev
 	}
 	ctx, cancel := untilStop(r.Context())
 	defer cancel()
-	events, err := c.Follow(ctx, q.after)
+	events, err := s.controller.Follow(ctx, q.after)
 	if err != nil {
 		return err
 	}
@@ -173,9 +170,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, c Rollouts, q ev
 			}
 		}
 	}
-	if t.cause != nil {
-		exchangeOf(r).cause = t.cause
-	}
+	exchangeOf(r).cause = t.cause
 	return nil
 }
 

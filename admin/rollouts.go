@@ -4,13 +4,13 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/switchback-proxy/switchback/admin/api"
 )
 
-// Rollouts is the part of a Controller that knows rollouts and events. Its methods may be called
-// concurrently; their errors are those of a Controller.
+// Rollouts is the part of a Controller that knows rollouts and events.
 type Rollouts interface {
 	StartRollout(ctx context.Context, service string, q api.StartRequest, c api.Call) (api.Change, error)
 	Promote(ctx context.Context, service string, q api.PromoteRequest, c api.Call) (api.Change, error)
@@ -27,16 +27,17 @@ type Rollouts interface {
 }
 
 // rolloutRoutes are the endpoints of rollouts and events.
-func (s *Server) rolloutRoutes(r chi.Router, c Rollouts) {
+func (s *Server) rolloutRoutes(r chi.Router) {
+	c := s.controller
 	r.Get("/v1/services/{service}/rollout", s.rollout)
 	r.Post("/v1/services/{service}/rollout", commandAs(s, created, checkNothing, c.StartRollout))
 	r.Post("/v1/services/{service}/rollout/promote", command(s, checkNothing, c.Promote))
 	r.Post("/v1/services/{service}/rollout/approve", command(s, checkPlain, c.Approve))
 	r.Post("/v1/services/{service}/rollout/step-back", command(s, checkPlain, c.StepBack))
-	r.Get("/v1/services/{service}/rollouts", s.history(c))
-	r.Get("/v1/services/{service}/rollouts/{rollout}", s.pastRollout(c))
-	r.Get("/v1/services/{service}/plan", s.plan(c))
-	r.Get("/v1/events", s.events(c))
+	r.Get("/v1/services/{service}/rollouts", s.history)
+	r.Get("/v1/services/{service}/rollouts/{rollout}", s.pastRollout)
+	r.Get("/v1/services/{service}/plan", s.plan)
+	r.Get("/v1/events", s.events)
 }
 
 // created answers a command that began a rollout with 201 and where to look at it.
@@ -63,53 +64,46 @@ func (s *Server) rollout(w http.ResponseWriter, r *http.Request) {
 	answer(w, r, service.Rollout)
 }
 
-func (s *Server) plan(c Rollouts) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		plan, err := c.Plan(r.Context(), serviceName(r))
-		if err != nil {
-			refuse(w, r, err)
-			return
-		}
-		answer(w, r, plan)
+func (s *Server) plan(w http.ResponseWriter, r *http.Request) {
+	plan, err := s.controller.Plan(r.Context(), serviceName(r))
+	if err != nil {
+		refuse(w, r, err)
+		return
 	}
+	answer(w, r, plan)
 }
 
-func (s *Server) history(c Rollouts) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		past, err := s.past(r, c)
-		if err != nil {
-			refuse(w, r, err)
-			return
-		}
-		answer(w, r, api.Rollouts{Rollouts: past})
+func (s *Server) history(w http.ResponseWriter, r *http.Request) {
+	past, err := s.past(r)
+	if err != nil {
+		refuse(w, r, err)
+		return
 	}
+	answer(w, r, api.Rollouts{Rollouts: past})
 }
 
-func (s *Server) pastRollout(c Rollouts) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		id := pathParam(r, "rollout")
-		past, err := s.past(r, c)
-		if err != nil {
-			refuse(w, r, err)
-			return
-		}
-		for i := range past {
-			if past[i].ID == id {
-				answer(w, r, past[i])
-				return
-			}
-		}
+func (s *Server) pastRollout(w http.ResponseWriter, r *http.Request) {
+	id := pathParam(r, "rollout")
+	past, err := s.past(r)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	i := slices.IndexFunc(past, func(p api.PastRollout) bool { return p.ID == id })
+	if i < 0 {
 		refuse(w, r, api.Problem(api.TypeNotFound, "No rollout %q of %s is remembered.", clip(id), serviceName(r)))
+		return
 	}
+	answer(w, r, past[i])
 }
 
 // past is what is remembered of a service's rollouts.
-func (s *Server) past(r *http.Request, c Rollouts) ([]api.PastRollout, error) {
+func (s *Server) past(r *http.Request) ([]api.PastRollout, error) {
 	service, err := s.controller.Service(serviceName(r))
 	if err != nil {
 		return nil, err
 	}
-	events, err := c.Events(r.Context(), service.Name, "")
+	events, err := s.controller.Events(r.Context(), service.Name, "")
 	if err != nil {
 		return nil, err
 	}

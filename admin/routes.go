@@ -31,8 +31,6 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	r.Post("/v1/services/{service}/rollout/pause", command(s, checkPlain, s.controller.Pause))
 	r.Post("/v1/services/{service}/rollout/resume", command(s, checkPlain, s.controller.Resume))
 	r.Post("/v1/config/reload", s.reload)
-	if c, ok := s.controller.(Rollouts); ok {
-		s.rolloutRoutes(r, c)
-	}
+	s.rolloutRoutes(r)
 	return r
 }

@@ -39,7 +39,7 @@ func (p *page) past(r api.PastRollout) {
 	if r.Ended != nil {
 		length = " after " + calm(r.Ended.Sub(r.Began))
 	}
-	p.line("rollout %s%s   %s%s   began %s", clean(r.ID), version, ended(r.Phase), length, r.Began.UTC().Format(time.RFC3339))
+	p.line("rollout %s%s   %s%s   began %s", clean(r.ID), version, inWords(r.Phase), length, r.Began.UTC().Format(time.RFC3339))
 	for _, e := range r.Events {
 		p.event(e, "  ")
 		p.checks(e.Checks, "candidate", "baseline", "      ")

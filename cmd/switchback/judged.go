@@ -73,7 +73,7 @@ func (p *page) decided(s api.Service, now time.Time) {
 		case r.Running() && sentence != "":
 			p.line("last: %s", sentence)
 		case !r.Running():
-			p.line("last rollout: %s %s %s ago%s", clean(r.Version), ended(r.Phase), span(now.Sub(r.Since)), because(sentence))
+			p.line("last rollout: %s %s %s ago%s", clean(r.Version), inWords(r.Phase), span(now.Sub(r.Since)), because(sentence))
 		}
 	}
 	if s.Failed != "" {
@@ -81,8 +81,8 @@ func (p *page) decided(s api.Service, now time.Time) {
 	}
 }
 
-// ended is a phase in words.
-func ended(phase string) string { return clean(strings.ReplaceAll(phase, "_", " ")) }
+// inWords is a phase in words.
+func inWords(phase string) string { return clean(strings.ReplaceAll(phase, "_", " ")) }
 
 // following says what comes next and how to go back.
 func (p *page) following(s api.Service) {

@@ -59,6 +59,9 @@ func TestNumbers(t *testing.T) {
 		{"four digits", grouped(1000), "1,000"},
 		{"seven digits", grouped(-1234567), "-1,234,567"},
 		{"nothing needed", need(api.PlanNeed{}), "–"},
+		{"needed", need(api.PlanNeed{Requests: 1212.4, Time: "2m34s"}), "1,212 in 2m34s"},
+		{"needed, who knows how long", need(api.PlanNeed{Requests: 10}), "10"},
+		{"needed in vain", need(api.PlanNeed{Requests: 10, Time: "never"}), "never"},
 	}
 	for _, tt := range tests {
 		if tt.got != tt.want {

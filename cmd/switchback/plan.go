@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/switchback-proxy/switchback/admin/api"
@@ -69,9 +70,13 @@ func needOf(all []api.PlanNeed, what string) string {
 	return need(all[i])
 }
 
-// need is requests and the time for them: "1,212 in 2m31s".
+// need is requests and the time for them: "1,212 in 2m31s"; "never" when no time is enough.
 func need(n api.PlanNeed) string {
-	if n.Requests <= 0 {
+	_, err := time.ParseDuration(n.Time)
+	switch {
+	case n.Time != "" && err != nil:
+		return clean(n.Time)
+	case n.Requests <= 0:
 		return none
 	}
 	return strings.TrimSuffix(grouped(int64(n.Requests+0.5))+" in "+calmText(n.Time), " in ")

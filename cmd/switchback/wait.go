@@ -201,7 +201,7 @@ func overWithout(s api.Service) error {
 	if s.Rollout.Phase == api.PhaseRolledBack {
 		code = exitRolledBack
 	}
-	said := fmt.Sprintf("the rollout of %s was %s", s.Name, ended(s.Rollout.Phase))
+	said := fmt.Sprintf("the rollout of %s was %s", s.Name, inWords(s.Rollout.Phase))
 	return coded{errors.New(said + because(s.Rollout.Sentence)), code}
 }
 

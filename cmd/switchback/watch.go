@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -69,10 +70,11 @@ func (a *app) terminal(w io.Writer) bool {
 func (p *page) redraw(text func(*page), first bool) {
 	var q page
 	text(&q)
+	start := "\x1b[H"
 	if first {
-		p.WriteString("\x1b[2J")
+		start = "\x1b[2J\x1b[H"
 	}
-	p.WriteString("\x1b[H" + strings.ReplaceAll(q.String(), "\n", "\x1b[K\n") + "\x1b[J")
+	fmt.Fprintf(p, "%s%s\x1b[J", start, strings.ReplaceAll(q.String(), "\n", "\x1b[K\n"))
 }
 
 // pause waits; false when ctx ended meanwhile.
