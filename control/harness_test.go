@@ -44,6 +44,9 @@ func startWith(t testing.TB, o Options, down ...string) *node {
 	t.Helper()
 	core, logs := observer.New(zapcore.InfoLevel)
 	n := &node{t: t, store: o.Store, prober: newProber(down...), swapper: &swapper{store: o.Store}, logs: logs, done: make(chan error, 1)}
+	if tr, ok := o.Sampler.(*traffic); ok {
+		n.swapper.seen = tr.swapped
+	}
 	o.Swapper, o.Prober, o.Log = n.swapper, n.prober, zap.New(core)
 	n.Loop = New(o)
 	if err := n.Start(t.Context()); err != nil {
@@ -179,6 +182,8 @@ type swapper struct {
 	store store.Store
 	loose bool // what it is given need not be durable
 
+	seen func(*router.Table)
+
 	mu     sync.Mutex
 	tables []*router.Table
 	wrong  []string
@@ -188,6 +193,9 @@ func (s *swapper) Swap(t *router.Table) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tables = append(s.tables, t)
+	if s.seen != nil {
+		s.seen(t)
+	}
 	if s.loose {
 		return
 	}

@@ -15,6 +15,7 @@ import (
 type machine struct {
 	t    testing.TB
 	open func() store.Store
+	with func(*Options) // nil: nothing more
 	*node
 }
 
@@ -25,7 +26,11 @@ func (m *machine) boot(c *config.Config) {
 		m.stop()
 		m.checkSwaps()
 	}
-	m.node = start(m.t, m.open(), c)
+	o := Options{Config: c, Store: m.open()}
+	if m.with != nil {
+		m.with(&o)
+	}
+	m.node = startWith(m.t, o)
 }
 
 // onMachines plays a story on a store in memory and on one on disk, which is closed and opened anew at
