@@ -22,7 +22,7 @@ type Judged struct {
 	Verdict  Verdict
 	Lean     bool           // leans good; asked at the deadline
 	Check    string         // the check that failed or is farthest from a pass; "" when all pass
-	Sentence string         // the judge's for the verdict, "rolled back: since 14:02 green failed 8 of 325 requests …"
+	Sentence string         // the judge's: "since 14:02 green failed 8 of 325 requests …", with or without "rolled back: "
 	Checks   []CheckNumbers // recorded with a decision
 	Facts    Facts
 }

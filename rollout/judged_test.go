@@ -115,7 +115,8 @@ func TestStaleLeader(t *testing.T) {
 	}
 	facts := Facts{"blue": {Up: 1}, "green": {Up: 1}}
 	for _, e := range []Event{
-		Elected{Term: 3}, Ticked{Term: 3, Facts: facts},
+		Elected{Term: 3},
+		Ticked{Term: 3, Facts: facts},
 		Judged{Term: 3, Rollout: "1", Epoch: s.Rollout.Epoch, Verdict: Fail, Facts: facts},
 	} {
 		next, actions, err := Step(svc, s, e)
@@ -217,5 +218,45 @@ func TestSayTime(t *testing.T) {
 		if got := sayTime(d); got != want {
 			t.Errorf("%v: got %q, want %q", d, got, want)
 		}
+	}
+}
+
+// TestAnotherFile: a node whose file is older or newer than the state decides nothing that it does not
+// understand.
+func TestAnotherFile(t *testing.T) {
+	svc, s := rolling(t)
+	facts := Facts{"blue": {Up: 1}, "green": {Up: 1}}
+	others := map[string]*config.Service{
+		"no candidate": {Name: "shop", Pools: svc.Pools[:1], Weights: svc.Weights, Rollout: svc.Rollout},
+		"no baseline":  {Name: "shop", Pools: svc.Pools[1:], Weights: svc.Weights, Rollout: svc.Rollout},
+		"no rollout":   {Name: "shop", Pools: svc.Pools, Weights: svc.Weights},
+	}
+	wanting := s
+	wanting.Rollout, wanting.Wanted = nil, &Wanted{Candidate: "green", Version: "2"}
+	for name, other := range others {
+		t.Run(name, func(t *testing.T) {
+			judged := Judged{Rollout: "1", Epoch: s.Rollout.Epoch, Verdict: Fail, Observed: time.Hour, Facts: facts}
+			if next, actions, err := Step(other, s, judged); err != nil || len(actions) > 0 || mustEncode(t, next) != mustEncode(t, s) {
+				t.Errorf("judged: %d actions, %v", len(actions), err)
+			}
+			if next, actions, err := Step(other, wanting, Ticked{Facts: facts}); err != nil || len(actions) > 0 || next.Running() != nil {
+				t.Errorf("ticked: %d actions, %v", len(actions), err)
+			}
+			for _, verb := range []Verb{VerbPromote, VerbApprove, VerbStepBack} {
+				var refusal *Refusal
+				_, _, err := Step(other, s, Commanded{Verb: verb, By: "ann", Facts: facts})
+				if !errors.As(err, &refusal) || refusal.Kind != Invalid {
+					t.Errorf("%s: %v", verb, err)
+				}
+			}
+		})
+	}
+	shorter := *svc
+	plan := *svc.Rollout
+	plan.Steps = plan.Steps[1:]
+	shorter.Rollout = &plan
+	next, _, err := Step(&shorter, s, Judged{Rollout: "1", Epoch: s.Rollout.Epoch, Verdict: Pass, Observed: time.Hour, Facts: facts})
+	if err != nil || next.InForce().Sole() != "green" || next.Rollout.Step != 1 {
+		t.Errorf("a shorter plan: %v at step %d, %v", next.InForce(), next.Rollout.Step, err)
 	}
 }

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -110,9 +111,7 @@ func (r *Rollout) check() error {
 	if r == nil {
 		return nil
 	}
-	switch r.Phase {
-	case Stepping, Baking, Promoted, RolledBack, Superseded:
-	default:
+	if !slices.Contains([]Phase{Stepping, Baking, Promoted, RolledBack, Superseded}, r.Phase) {
 		return fmt.Errorf("rollout %s is in phase %q", r.ID, r.Phase)
 	}
 	if r.Step < 1 || r.Candidate == "" || r.Baseline == "" || r.Candidate == r.Baseline {

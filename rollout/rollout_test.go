@@ -116,6 +116,9 @@ func TestCauseString(t *testing.T) {
 		{Cause{VerbWeights, "ann", at, ""}, "weights set by ann at 2026-01-02T15:04:05Z"},
 		{Cause{VerbRollback, "ann", at, ""}, "rollback by ann at 2026-01-02T15:04:05Z"},
 		{Cause{VerbFile, "file", at, ""}, "the file's weights since 2026-01-02T15:04:05Z"},
+		{Cause{VerbStart, "switchback", at, "new version"}, "rollout started by switchback at 2026-01-02T15:04:05Z: new version"},
+		{Cause{VerbJudge, "switchback", at, "errors failed"}, "decided by switchback at 2026-01-02T15:04:05Z: errors failed"},
+		{Cause{VerbStepBack, "ann", at, ""}, "stepped back by ann at 2026-01-02T15:04:05Z"},
 	}
 	for _, tt := range tests {
 		if got := tt.cause.String(); got != tt.want {
