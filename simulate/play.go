@@ -264,6 +264,19 @@ func (p *player) run() Run {
 	r := p.state.Rollout
 	return Run{
 		Outcome: p.outcome(), Time: p.clock, Judged: p.judged, Step: r.Step, Check: p.failing,
-		Requests: int64(p.sent.Requests), Bad: int64(p.sent.Bad), Known: int64(p.known), Sentence: r.Sentence,
+		Requests: int64(p.sent.Requests), Bad: int64(p.sent.Bad), Known: int64(p.known), Sentence: p.lastWord(),
+		candidate: r.Candidate, baseline: r.Baseline,
 	}
+}
+
+// lastWord is the sentence about the decision that gave the candidate everything; of a rollout that ended
+// otherwise that about the end.
+func (p *player) lastWord() string {
+	candidate := p.state.Rollout.Candidate
+	for _, d := range p.state.Recent {
+		if p.state.Rollout.Phase == rollout.Promoted && d.After.Sole() == candidate && d.Before.Sole() != candidate {
+			return d.Sentence
+		}
+	}
+	return p.state.Rollout.Sentence
 }

@@ -33,13 +33,16 @@ type Run struct {
 	Requests int64         // that the candidate was sent
 	Bad      int64         // of these failed
 	Known    int64         // of these had been judged
-	Sentence string        // about the last decision; clock times in it count from the start
+	Sentence string        // about the decision; clock times in it count from the start
+
+	candidate, baseline string
 }
 
 // Result is the rollouts of a plan that were played, in an order that does not depend on chance.
 type Result struct {
-	Runs    []Run
-	Planned int // as many were asked for
+	Runs                []Run
+	Planned             int    // as many were asked for
+	Candidate, Baseline string // pools; "" without a run
 }
 
 // worlds is how many services a plan is played in turn on: each is watched for half an hour before its
@@ -72,6 +75,7 @@ func Play(ctx context.Context, p Plan, done func(int)) (Result, error) {
 	for i := range runs {
 		if runs[i].Outcome != "" {
 			result.Runs = append(result.Runs, runs[i])
+			result.Candidate, result.Baseline = runs[i].candidate, runs[i].baseline
 		}
 	}
 	if err := context.Cause(ctx); err != nil {

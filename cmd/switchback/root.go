@@ -73,6 +73,7 @@ func (a *app) root() *cobra.Command {
 		a.statusCommand(), a.weightsCommand(), a.cutoverCommand(), a.rollbackCommand(),
 		a.pauseCommand(), a.resumeCommand(), a.reloadCommand(),
 		a.rolloutCommand(), a.planCommand(), a.eventsCommand(), a.historyCommand(), a.waitCommand(),
+		a.simulateCommand(),
 	)
 	return root
 }
