@@ -68,12 +68,11 @@ func counts(c api.Counts) string { return grouped(c.Bad) + " of " + grouped(c.Re
 // decided writes the last decision about a rollout and the version that is not tried again.
 func (p *page) decided(s api.Service, now time.Time) {
 	if r := s.Rollout; r != nil {
-		sentence := clean(r.Sentence)
 		switch {
-		case r.Running() && sentence != "":
-			p.line("last: %s", sentence)
+		case r.Running() && r.Sentence != "":
+			p.line("last: %s", clean(r.Sentence))
 		case !r.Running():
-			p.line("last rollout: %s %s %s ago%s", clean(r.Version), inWords(r.Phase), span(now.Sub(r.Since)), because(sentence))
+			p.line("last rollout: %s %s %s ago%s", clean(r.Version), inWords(r.Phase), span(now.Sub(r.Since)), outcome(r))
 		}
 	}
 	if s.Failed != "" {
@@ -83,6 +82,12 @@ func (p *page) decided(s api.Service, now time.Time) {
 
 // inWords is a phase in words.
 func inWords(phase string) string { return clean(strings.ReplaceAll(phase, "_", " ")) }
+
+// outcome is the sentence about a rollout's end, to stand behind the words of its phase, with which it
+// often begins.
+func outcome(r *api.Rollout) string {
+	return because(strings.TrimPrefix(r.Sentence, inWords(r.Phase)+": "))
+}
 
 // following says what comes next and how to go back.
 func (p *page) following(s api.Service) {

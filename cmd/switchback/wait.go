@@ -170,7 +170,7 @@ func promoted(s api.Service) (string, bool, error) {
 	case r == nil:
 		return "", false, coded{fmt.Errorf("no rollout ever ran on %s", s.Name), exitRefused}
 	case r.Phase == api.PhasePromoted:
-		return "promoted" + because(r.Sentence), true, nil
+		return "promoted" + outcome(r), true, nil
 	case !r.Running():
 		return "", false, overWithout(s)
 	case r.Awaits == api.AwaitsData:
@@ -202,7 +202,7 @@ func overWithout(s api.Service) error {
 		code = exitRolledBack
 	}
 	said := fmt.Sprintf("the rollout of %s was %s", s.Name, inWords(s.Rollout.Phase))
-	return coded{errors.New(said + because(s.Rollout.Sentence)), code}
+	return coded{errors.New(said + outcome(s.Rollout)), code}
 }
 
 func waitsForPerson(s api.Service) bool {
