@@ -77,15 +77,15 @@ type Loop struct {
 	generations map[string][]generation // by service, oldest first
 	locals      int64                   // the last number of a generation that the store does not have
 
-	count    Counter
-	term     store.Term         // zero: this node does not lead
-	resign   context.CancelFunc // ends the term
-	ticked   time.Time          // the last tick
-	away     bool               // the store refused a write in this tick
-	decided  bool               // a decision was made in this tick
-	trials   map[string]*trial  // while leading
-	helpers  map[string]*helper // while not
-	progress map[string]*progress
+	count   Counter
+	term    store.Term         // zero: this node does not lead
+	resign  context.CancelFunc // ends the term
+	ticked  time.Time          // the last tick
+	away    bool               // the store refused a write in this tick
+	decided bool               // a decision was made in this tick
+	trials  map[string]*trial  // while leading
+	helpers map[string]*helper // while not
+	judged  map[string]*judged // what readers are told
 }
 
 // New returns a Loop that does nothing yet.
@@ -110,6 +110,6 @@ func New(o Options) *Loop {
 		o: o, log: o.Log, records: map[string]record{},
 		tasks: make(chan func()), ended: make(chan struct{}),
 		generations: map[string][]generation{}, count: o.Count,
-		trials: map[string]*trial{}, helpers: map[string]*helper{}, progress: map[string]*progress{},
+		trials: map[string]*trial{}, helpers: map[string]*helper{}, judged: map[string]*judged{},
 	}
 }

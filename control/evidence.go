@@ -65,6 +65,14 @@ func (e *evidence) memory(pool string) *judge.Memory {
 	return m
 }
 
+// known is the memory of a pool to be read only; of one unknown it is empty.
+func (e *evidence) known(pool string) *judge.Memory {
+	if m := e.Memory[pool]; m != nil {
+		return m
+	}
+	return &judge.Memory{}
+}
+
 // follow starts anew what the state says must start anew, and reports whether anything did.
 func (e *evidence) follow(r *rollout.Rollout) bool {
 	m := r.Mark(e.Rollout, e.Began, e.Epoch)

@@ -28,7 +28,7 @@ const (
 	fleetGrace = 2
 	// keepShared is how many seconds of windows a node shows: a leader that looks once a second, and a
 	// new one, misses none.
-	keepShared = 10
+	keepShared = 3
 	// forgetAfter is when a node that shows nothing new is taken for gone.
 	forgetAfter = 30 * time.Second
 )
@@ -41,9 +41,55 @@ type shared struct {
 
 // sharedPart is what became known at one time.
 type sharedPart struct {
-	Upto    int64                       `json:"upto"` // all seconds up to it, since the part before
-	Windows map[string][]metrics.Window `json:"windows"`
-	Bins    map[string][]judge.Bin      `json:"bins"` // latencies of the baseline
+	Upto    int64                     `json:"upto"` // all seconds up to it, since the part before
+	Windows map[string][]sharedWindow `json:"windows"`
+	Bins    map[string][]sharedBin    `json:"bins"` // latencies of the baseline
+}
+
+// sharedWindow is a metrics.Window without what is 0: of each group its number and its counts.
+type sharedWindow struct {
+	Second   int64      `json:"s"`
+	Revision int64      `json:"r"`
+	Over     thresholds `json:"o"`
+	Groups   [][]uint32 `json:"g"`
+}
+
+// sharedBin is a bucket and its count.
+type sharedBin [2]int64
+
+func shareWindows(windows []metrics.Window) []sharedWindow {
+	all := make([]sharedWindow, len(windows))
+	for i := range windows {
+		w := &windows[i]
+		all[i] = sharedWindow{Second: w.Second, Revision: w.Revision, Over: w.Over}
+		for g, c := range w.Groups {
+			if c.Requests > 0 {
+				all[i].Groups = append(all[i].Groups, append([]uint32{uint32(g), c.Requests, c.Failed, c.Apart}, c.Within[:]...)) //nolint:gosec // a few groups
+			}
+		}
+	}
+	return all
+}
+
+// window is the counts again; what no node can have written counts for nothing.
+func (s *sharedWindow) window() metrics.Window {
+	w := metrics.Window{Second: s.Second, Revision: s.Revision, Over: s.Over}
+	for _, g := range s.Groups {
+		if len(g) == 4+metrics.Thresholds && g[0] < groups {
+			c := &w.Groups[g[0]]
+			c.Requests, c.Failed, c.Apart = g[1], g[2], g[3]
+			copy(c.Within[:], g[4:])
+		}
+	}
+	return w
+}
+
+func shareBins(bins []judge.Bin) []sharedBin {
+	all := make([]sharedBin, len(bins))
+	for i, b := range bins {
+		all[i] = sharedBin{int64(b.Bucket), int64(b.Count)}
+	}
+	return all
 }
 
 // orders is what the leader tells the others.
@@ -110,8 +156,11 @@ func windowsOf(peers []*peer, pool string, upto int64) []metrics.Window {
 	var all []metrics.Window
 	for _, p := range peers {
 		for _, part := range p.parts {
-			if part.Upto <= upto {
-				all = append(all, part.Windows[pool]...)
+			if part.Upto > upto {
+				break
+			}
+			for i := range part.Windows[pool] {
+				all = append(all, part.Windows[pool][i].window())
 			}
 		}
 	}
@@ -122,7 +171,9 @@ func binsOf(peers []*peer, pool string, upto int64) []judge.Bin {
 	var all []judge.Bin
 	for _, p := range peers {
 		for len(p.parts) > 0 && p.parts[0].Upto <= upto {
-			all = append(all, p.parts[0].Bins[pool]...)
+			for _, b := range p.parts[0].Bins[pool] {
+				all = append(all, judge.Bin{Bucket: int(b[0]), Count: float64(b[1])})
+			}
 			p.taken = p.parts[0].Upto
 			p.parts = p.parts[1:]
 		}
@@ -160,7 +211,8 @@ func (l *Loop) tell(svc *config.Service, t *trial, r *rollout.Rollout, lag time.
 type helper struct {
 	revision store.Revision // of what this node shows
 	orders   orders
-	evidence evidence // of the leader, to be shown
+	seen     store.Revision // of the leader's evidence
+	evidence evidence       // to be shown
 	parts    []sharedPart
 	read     map[string]*latencies
 }
@@ -176,13 +228,21 @@ func (l *Loop) assist(svc *config.Service, now time.Time) {
 	if r == nil || svc.Pool(r.Baseline) == nil || svc.Pool(r.Candidate) == nil || l.away {
 		return
 	}
-	if e, err := l.fetch(evidencePrefix + svc.Name); err == nil {
-		if found, err := decodeEvidence(e.Value); err == nil {
-			h.evidence = found
-		}
-	}
+	h.look(l, svc.Name)
 	l.obey(svc, h, r)
 	l.share(svc, h, r, now)
+}
+
+// look reads what the leader wrote since the last time.
+func (h *helper) look(l *Loop, service string) {
+	e, err := l.fetch(evidencePrefix + service)
+	if err != nil || e.Revision == h.seen {
+		return
+	}
+	h.seen = e.Revision
+	if found, err := decodeEvidence(e.Value); err == nil {
+		h.evidence = found
+	}
 }
 
 // obey takes over the leader's thresholds.
@@ -203,12 +263,12 @@ func (l *Loop) obey(svc *config.Service, h *helper, r *rollout.Rollout) {
 
 func (l *Loop) share(svc *config.Service, h *helper, r *rollout.Rollout, now time.Time) {
 	upto := l.o.Sampler.Second(now.Add(-max(h.orders.Lag, leastLag))) - 1
-	part := sharedPart{Upto: upto, Windows: map[string][]metrics.Window{}, Bins: map[string][]judge.Bin{}}
+	part := sharedPart{Upto: upto, Windows: map[string][]sharedWindow{}, Bins: map[string][]sharedBin{}}
 	for _, pool := range []string{r.Baseline, r.Candidate} {
-		part.Windows[pool] = l.o.Sampler.Cells(svc.Name, pool).Take(upto, nil)
+		part.Windows[pool] = shareWindows(l.o.Sampler.Cells(svc.Name, pool).Take(upto, nil))
 	}
 	seen := read(l.o.Sampler.Cells(svc.Name, r.Baseline))
-	part.Bins[r.Baseline] = seen.since(h.read[r.Baseline])
+	part.Bins[r.Baseline] = shareBins(seen.since(h.read[r.Baseline]))
 	h.read[r.Baseline] = seen
 	h.parts = append(h.parts, part)
 	h.parts = slices.DeleteFunc(h.parts, func(p sharedPart) bool { return p.Upto < upto-keepShared })

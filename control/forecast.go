@@ -41,7 +41,7 @@ func (l *Loop) forecast(service string) (api.Plan, error) {
 		return api.Plan{}, err
 	}
 	state := l.records[service].state
-	f := forecast{svc: svc, policy: rollout.Policy(svc.Rollout), memory: e.memory(state.Baseline), rate: l.rate(svc)}
+	f := forecast{svc: svc, policy: rollout.Policy(svc.Rollout), memory: e.known(state.Baseline), rate: l.rate(svc)}
 	plan := api.Plan{
 		Service: service, Rate: f.rate, Errors: 100 * f.memory.Guess(config.CheckErrors),
 		Running: state.Running() != nil, Steps: []api.PlanStep{}, Problems: []string{},

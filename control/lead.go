@@ -119,7 +119,7 @@ func (l *Loop) tick() {
 		case svc.Rollout == nil:
 			delete(l.trials, svc.Name)
 			delete(l.helpers, svc.Name)
-			delete(l.progress, svc.Name)
+			delete(l.judged, svc.Name)
 			continue
 		case l.leads():
 			l.judge(svc, now, elapsed)
@@ -145,6 +145,9 @@ func (l *Loop) decide(svc *config.Service, e rollout.Event, urgent bool) error {
 			l.abdicate(rec.state.Rollout.Term)
 		}
 		return err
+	}
+	if _, judged := e.(rollout.Judged); judged && len(actions) == 0 {
+		return nil
 	}
 	same, err := equal(rec.state, next)
 	if err != nil || same {

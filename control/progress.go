@@ -12,76 +12,98 @@ import (
 	"github.com/switchback-proxy/switchback/rollout"
 )
 
-// progress is what readers are told of the evidence of a rollout. It is not changed once it is shown.
+// progress is what readers are told of the evidence of a rollout.
 type progress struct {
-	rollout  string
-	epoch    rollout.Epoch
 	observed time.Duration
 	proven   bool // every check passes
 	checks   []api.Check
-	logs     []Evidence
 	waiting  string // for proof; "": it does not
 }
 
-// about reports whether p is about the step that a rollout is at.
-func (p *progress) about(r *rollout.Rollout) bool {
-	return p != nil && p.rollout == r.ID && p.epoch == r.Epoch
+// judged is the evidence of a running rollout as it was a moment ago. It is not changed.
+type judged struct {
+	evidence
+	rate float64 // requests a second, of all nodes; 0: not known here
 }
 
-// report works out what readers are told of a service.
+// report keeps for readers what is known of a service.
 func (l *Loop) report(svc *config.Service) {
 	r := l.records[svc.Name].state.Running()
-	var e *evidence
-	var rate float64
+	var now judged
 	if t := l.trials[svc.Name]; t != nil && l.leads() {
-		e, rate = &t.evidence, t.flow.rate()
+		now = judged{evidence: t.evidence, rate: t.flow.rate()}
+		now.Memory = nil
+		if r != nil {
+			m := *t.memory(r.Baseline) // it goes on learning
+			now.Memory = map[string]*judge.Memory{r.Baseline: &m}
+		}
 	} else if h := l.helpers[svc.Name]; h != nil {
-		e = &h.evidence
+		now.evidence = h.evidence
 	}
-	if r == nil || e == nil || e.Rollout != r.ID {
-		delete(l.progress, svc.Name)
+	if r == nil || now.Rollout != r.ID {
+		delete(l.judged, svc.Name)
 		return
 	}
+	l.judged[svc.Name] = &now
+}
+
+// progress is what is told of a running rollout; empty when nothing is known of its step.
+func (v *view) progress(svc *config.Service, s rollout.State) *progress {
+	r, j := s.Running(), v.judged[svc.Name]
+	if r == nil || j == nil || j.Rollout != r.ID || j.Epoch != r.Epoch || svc.Rollout == nil {
+		return &progress{}
+	}
 	p := rollout.Policy(svc.Rollout)
-	l.progress[svc.Name] = progressOf(e, &p, r, l.traffic(svc, r, rate))
+	return progressOf(&j.evidence, &p, r, v.traffic(svc, s, j.rate))
 }
 
 // traffic is what the service's requests are like now.
-func (l *Loop) traffic(svc *config.Service, r *rollout.Rollout, rate float64) judge.Traffic {
-	if rate == 0 {
-		now := l.o.Now()
+func (v *view) traffic(svc *config.Service, s rollout.State, rate float64) judge.Traffic {
+	r := s.Running()
+	if rate == 0 && v.sampler != nil {
+		now := v.now()
 		for _, pool := range []string{r.Baseline, r.Candidate} {
 			if svc.Pool(pool) != nil {
-				rate += l.o.Sampler.Cells(svc.Name, pool).Traffic(now).Rate()
+				rate += v.sampler.Cells(svc.Name, pool).Traffic(now).Rate()
 			}
 		}
 	}
-	w := l.records[svc.Name].state.InForce()
 	return judge.Traffic{
-		Rate: rate, Weight: float64(w[r.Candidate]) / float64(config.Full),
+		Rate: rate, Weight: float64(s.InForce()[r.Candidate]) / float64(config.Full),
 		Next: proofWeight(r), Deadline: svc.Rollout.Deadline,
 	}
 }
 
 func progressOf(e *evidence, p *judge.Policy, r *rollout.Rollout, tr judge.Traffic) *progress {
 	v := e.Trial.Verdict(p)
-	out := &progress{
-		rollout: e.Rollout, epoch: e.Epoch, observed: e.Observed, proven: v.Outcome == judge.Pass,
-	}
-	m := e.memory(r.Baseline)
+	out := &progress{observed: e.Observed, proven: v.Outcome == judge.Pass}
+	m := e.known(r.Baseline)
 	for i, n := range numbers(e, p) {
 		c := checkOf(n)
 		if n.Verdict == judge.Undecided.String() {
 			c.Waiting = sayNeed(n.Candidate.Requests, e.Trial.Remaining(p, i, m, tr), r.Candidate)
 		}
 		out.checks = append(out.checks, c)
-		f := e.Trial.Finding(p, i)
-		out.logs = append(out.logs, Evidence{Check: n.Name, For: f.For / math.Ln10, Against: f.Against / math.Ln10})
 	}
 	if !out.proven && v.Check >= 0 {
 		out.waiting = sayWaiting(e, p, r, v, tr)
 	}
 	return out
+}
+
+// powers is the evidence of a running rollout for metrics; nil: none is known of its step.
+func (v *view) powers(svc *config.Service, s rollout.State) []Evidence {
+	r, j := s.Running(), v.judged[svc.Name]
+	if r == nil || j == nil || j.Rollout != r.ID || svc.Rollout == nil {
+		return nil
+	}
+	var all []Evidence
+	p := rollout.Policy(svc.Rollout)
+	for i := range p.Checks {
+		f := j.Trial.Finding(&p, i)
+		all = append(all, Evidence{Check: p.Checks[i].Name, For: f.For / math.Ln10, Against: f.Against / math.Ln10})
+	}
+	return all
 }
 
 func checkOf(n rollout.CheckNumbers) api.Check {
@@ -93,7 +115,7 @@ func checkOf(n rollout.CheckNumbers) api.Check {
 
 // sayWaiting is what the proof of a step waits for.
 func sayWaiting(e *evidence, p *judge.Policy, r *rollout.Rollout, v judge.Verdict, tr judge.Traffic) string {
-	m := e.memory(r.Baseline)
+	m := e.known(r.Baseline)
 	if said, ok := e.Trial.Trouble(p, m, scene(r)); ok {
 		return said
 	}
@@ -159,10 +181,7 @@ func (v *view) rollout(svc *config.Service, s rollout.State) *api.Rollout {
 	if w, approve, ok := r.Next(svc.Rollout); ok {
 		out.Next = &api.NextStep{Weight: w.Percent(), Approve: approve}
 	}
-	p := v.progress[svc.Name]
-	if !p.about(r) {
-		p = &progress{}
-	}
+	p := v.progress(svc, s)
 	out.Observed = sayTime(p.observed)
 	out.Checks = p.checks
 	if out.Checks == nil {

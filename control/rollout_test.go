@@ -83,7 +83,7 @@ func (n *node) until(want string, most time.Duration) time.Duration {
 		if time.Since(began) > most {
 			n.t.Fatalf("after %v the rollout is at %s, want %s\n%s", most, n.stands(), want, n.story())
 		}
-		time.Sleep(time.Second / 4)
+		time.Sleep(max(time.Second/4, most/1000))
 	}
 	return time.Since(began)
 }
@@ -120,7 +120,7 @@ func (n *node) types() string {
 
 func TestHealthyHour(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		st, w := memory.New(), newWorld(60)
+		st, w := memory.New(), newWorld(30)
 		c := canary(15 * time.Minute)
 		a := lead(t, st, c, w)
 		b := lead(t, st, c, w, func(o *Options) { o.Node, o.Sampler = "b", newTraffic(w, 8) })

@@ -22,7 +22,7 @@ type view struct {
 	starved  []*router.Pool // what a newer file waits for
 	writeErr string
 	leads    bool
-	progress map[string]*progress
+	judged   map[string]*judged
 	sampler  Sampler          // nil: nothing is counted
 	now      func() time.Time // for what the pools were seen doing
 	newer    chan struct{}    // closed when there is a view with other decisions
@@ -32,7 +32,7 @@ type view struct {
 func (l *Loop) publish() {
 	v := &view{
 		config: l.config, table: l.table, records: maps.Clone(l.records),
-		file: l.file, writeErr: l.writeErr, leads: l.leads(), progress: maps.Clone(l.progress),
+		file: l.file, writeErr: l.writeErr, leads: l.leads(), judged: maps.Clone(l.judged),
 		sampler: l.o.Sampler, now: l.o.Now, newer: make(chan struct{}),
 	}
 	if l.reload != nil && l.reload.next != nil {
@@ -207,10 +207,7 @@ func (l *Loop) Samples() []Sample {
 		state := v.records[svc.Name].state
 		s := Sample{Service: svc.Name, File: state.Basis, InForce: state.InForce(), Phase: state.Phase()}
 		if r := state.Rollout; r != nil {
-			s.Step = r.Step
-			if p := v.progress[svc.Name]; state.Running() != nil && p.about(r) {
-				s.Evidence = p.logs
-			}
+			s.Step, s.Evidence = r.Step, v.powers(svc, state)
 		}
 		for _, p := range svc.Pools {
 			s.Pools = append(s.Pools, p.Name)
