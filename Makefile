@@ -28,7 +28,7 @@ EXAMPLES := $(wildcard examples/*/switchback.yaml)
 
 .DEFAULT_GOAL := help
 .PHONY: help check fmt format vet lint lint-main lint-e2e lint-fix test race floors examples tidy \
-	tidy-check e2e nginx fuzz bench benchcmp vuln build docker run clean
+	tidy-check e2e nginx simulate fuzz bench benchcmp vuln build docker run clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' Makefile
@@ -87,6 +87,9 @@ nginx: ## install nginx from Debian when it is missing
 
 e2e: nginx ## the real binary in front of real nginx servers
 	cd e2e && $(GO) test -tags e2e -count=1 -timeout 15m $(E2EFLAGS) ./...
+
+simulate: ## what the judge is held to, result in docs/judge.md (20 minutes)
+	$(GO) test ./simulate -run '^TestTargets$$' -count=1 -timeout 3h -v -full -report ../docs/judge.md
 
 fuzz: ## run every fuzz target for FUZZTIME
 	@GO="$(GO)" sh tools/fuzz.sh $(FUZZTIME)

@@ -26,6 +26,8 @@ type Plan struct {
 	Outage Outage        // what hits both pools alike
 	Sticky bool          // a client stays on its pool; clients differ in how much they ask and how often they fail
 
+	Insist bool // somebody promotes a step by hand that is undecided at its deadline
+
 	Runs int    // rollouts to play
 	Seed uint64 // the same plan and seed give the same result
 }

@@ -37,6 +37,7 @@ type player struct {
 	thin   *judge.Window // windows of counted odds that are too small alone
 	thinAt rollout.Epoch // when they began
 
+	excess  float64       // see Run
 	sent    judge.Tally   // to the candidate
 	known   float64       // requests of it that were judged
 	judged  time.Duration // end of the last window judged
@@ -65,7 +66,7 @@ func (w *world) play(ctx context.Context, r *rand.Rand) (Run, error) {
 	if err := p.step(rollout.File{At: begin}); err != nil {
 		return Run{}, err
 	}
-	if err := p.step(rollout.Commanded{Verb: rollout.VerbStart, At: begin, By: who, To: w.plan.Candidate, Facts: p.facts}); err != nil {
+	if err := p.command(rollout.VerbStart); err != nil {
 		return Run{}, err
 	}
 	for p.outcome() == "" {
@@ -75,8 +76,24 @@ func (w *world) play(ctx context.Context, r *rand.Rand) (Run, error) {
 		if err := p.tick(); err != nil {
 			return Run{}, err
 		}
+		if w.plan.Insist && p.undecided() {
+			if err := p.command(rollout.VerbPromote); err != nil {
+				return Run{}, err
+			}
+		}
 	}
 	return p.run(), nil
+}
+
+// undecided reports whether the step's deadline passed and somebody has to say how to go on.
+func (p *player) undecided() bool {
+	r := p.state.Running()
+	return r != nil && r.DeadlinePassed && p.state.Paused == nil
+}
+
+// command is one by hand.
+func (p *player) command(verb rollout.Verb) error {
+	return p.step(rollout.Commanded{Verb: verb, At: begin.Add(p.clock), By: who, To: p.world.plan.Candidate, Facts: p.facts})
 }
 
 // least is how long the rollout takes at least.
@@ -162,7 +179,7 @@ func (p *player) flush() {
 func (p *player) decide() error {
 	r := p.state.Running()
 	if _, approve, _ := r.Next(p.world.service.Rollout); approve {
-		if err := p.step(rollout.Commanded{Verb: rollout.VerbApprove, At: begin.Add(p.clock), By: who, Facts: p.facts}); err != nil {
+		if err := p.command(rollout.VerbApprove); err != nil {
 			return err
 		}
 		r = p.state.Running()
@@ -235,6 +252,7 @@ func (p *player) step(e rollout.Event) error {
 	if m.Weights {
 		p.observed = 0
 		p.traffic.split(p.weight())
+		p.excess = max(p.excess, p.traffic.excess())
 	}
 	if m.Rollback && !m.All {
 		p.trial.Forgive()
@@ -265,7 +283,7 @@ func (p *player) run() Run {
 	return Run{
 		Outcome: p.outcome(), Time: p.clock, Judged: p.judged, Step: r.Step, Check: p.failing,
 		Requests: int64(p.sent.Requests), Bad: int64(p.sent.Bad), Known: int64(p.known), Sentence: p.lastWord(),
-		candidate: r.Candidate, baseline: r.Baseline,
+		candidate: r.Candidate, baseline: r.Baseline, excess: p.excess,
 	}
 }
 

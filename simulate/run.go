@@ -36,6 +36,7 @@ type Run struct {
 	Sentence string        // about the decision; clock times in it count from the start
 
 	candidate, baseline string
+	excess              float64 // the most by which its clients failed more often than the others, by the luck of the draw
 }
 
 // Result is the rollouts of a plan that were played, in an order that does not depend on chance.
@@ -47,7 +48,7 @@ type Result struct {
 
 // worlds is how many services a plan is played in turn on: each is watched for half an hour before its
 // first rollout, and has its own clients.
-const worlds = 16
+const worlds = 8
 
 // Play plays the plan, on as many processors as there are. done, which may be nil, is told how many
 // rollouts are over; it is called by the calling goroutine. When ctx ends, the result holds what was

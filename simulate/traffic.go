@@ -68,6 +68,20 @@ func (t *traffic) split(candidate config.Weight) {
 	}
 }
 
+// excess is by how much the candidate's clients fail more often than the baseline's, whoever serves them.
+func (t *traffic) excess() float64 {
+	var others stream
+	for _, s := range t.baseline {
+		others.rate += s.rate
+		others.failures += s.rate * s.failures
+	}
+	if others.rate == 0 {
+		return 0
+	}
+	others.normalize()
+	return t.world.plan.Errors * (t.candidate.failures - others.failures)
+}
+
 // splitCoin gives every target of the baseline its part.
 func (t *traffic) splitCoin() {
 	rate := t.world.plan.Rate
