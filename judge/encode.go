@@ -49,10 +49,14 @@ func floats(from []float64) []float {
 	return to
 }
 
-// fill puts numbers into an array of the same length; no numbers leave it as it is.
-func fill(to []float64, from []float) error {
-	if len(from) != 0 && len(from) != len(to) {
-		return fmt.Errorf("%d numbers in place of %d", len(from), len(to))
+// fill puts capitals into an array of the same length. Before the first window there are none.
+func fill(to []float64, from []float, windows uint32) error {
+	want := len(to)
+	if windows == 0 {
+		want = 0
+	}
+	if len(from) != want {
+		return fmt.Errorf("%d capitals after %d windows", len(from), windows)
 	}
 	for i, x := range from {
 		to[i] = float64(x)
@@ -124,10 +128,10 @@ func (m *metric) encode() metricJSON {
 		Last: [2]float{float(m.last[0]), float(m.last[1])}, Threshold: m.threshold,
 		Windows: m.windows, Proofs: m.proofs, Changes: m.changes, Streak: m.streak, Pending: m.pending,
 	}
-	if m.against != ([len(stakes)]float64{}) {
+	if m.windows > 0 {
 		out.Against = floats(m.against[:])
 	}
-	if m.proof != ([len(fractions)]float64{}) {
+	if m.proofs > 0 {
 		out.Proof = floats(m.proof[:])
 	}
 	return out
@@ -147,5 +151,5 @@ func (m *metric) decode(in *metricJSON) error {
 	if !finite(m.last[0]) || !finite(m.last[1]) || m.threshold < 0 || m.changes > maxChanges {
 		return errors.New("a number out of range")
 	}
-	return errors.Join(fill(m.against[:], in.Against), fill(m.proof[:], in.Proof))
+	return errors.Join(fill(m.against[:], in.Against, m.windows), fill(m.proof[:], in.Proof, m.proofs))
 }

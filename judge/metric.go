@@ -33,13 +33,14 @@ const (
 
 // restart begins the promote evidence and the totals of a step.
 func (m *metric) restart() {
-	m.proofs = 0
+	m.proof, m.proofs = [len(fractions)]float64{}, 0
 	m.candidate, m.baseline = Tally{}, Tally{}
 }
 
 // forget begins the roll-back evidence again.
 func (m *metric) forget() {
-	m.windows, m.changes, m.streak, m.bad, m.pending = 0, 0, 0, 0, false
+	m.against, m.windows = [len(stakes)]float64{}, 0
+	m.changes, m.streak, m.bad, m.pending = 0, 0, 0, false
 }
 
 // observe bets on a usable window. A zero proof line leaves the promote evidence alone.

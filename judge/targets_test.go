@@ -104,33 +104,34 @@ func detections(n int, m *model, p Policy, weight float64, most int, seed uint64
 
 func targetFalse(t *testing.T, r *report) {
 	for _, rate := range []float64{20, 500, 10000} {
-		n := runs(6, 2000)
+		n := runs(16, 2000)
 		on := &model{rate: rate, base: 0.001, bad: 0.003}
 		got, _ := falseRollbacks(n, on, errorsOnly(1, 0.002), 1)
-		r.row(t, "1", fmt.Sprintf("errors on the line, %g rps, %d rollouts: rolled back", rate, n), got, 1, 20, " %")
+		r.row(t, "1", fmt.Sprintf("errors on the line, %g rps, %d rollouts: rolled back", rate, n), got, 1, 13, " %")
 		same := &model{rate: rate, base: 0.001, bad: 0.001}
 		got, _ = falseRollbacks(n, same, errorsOnly(1, 0.002), 2)
 		r.row(t, "1", fmt.Sprintf("equal versions, %g rps, %d rollouts: rolled back", rate, n), got, 0.1, 1, " %")
 	}
 	all := &model{rate: 500, base: 0.001, bad: 0.003, slowness: [3]float64{0.5, 0.05, 0.01}}
-	n := runs(4, 2000)
+	n := runs(16, 2000)
 	got, _ := falseRollbacks(n, all, defaultPolicy(), 3)
-	r.row(t, "1", fmt.Sprintf("four checks on the line, 500 rps, %d rollouts: rolled back", n), got, 1, 30, " %")
+	r.row(t, "1", fmt.Sprintf("four checks on the line, 500 rps, %d rollouts: rolled back", n), got, 1, 13, " %")
 	ratio := &model{rate: 500, base: 0.01, bad: 0.015}
 	got, _ = falseRollbacks(n, ratio, errorsOnly(1.5, 0), 4)
-	r.row(t, "1", fmt.Sprintf("1.5 times 1 %%, on the line, 500 rps, %d rollouts: rolled back", n), got, 1, 30, " %")
+	r.row(t, "1", fmt.Sprintf("1.5 times 1 %%, on the line, 500 rps, %d rollouts: rolled back", n), got, 1, 13, " %")
 }
 
 func targetBatches(t *testing.T, r *report) {
 	for _, batch := range []float64{3, 10} {
-		for what, p := range map[string]Policy{"errors alone": errorsOnly(1, 0.002), "errors at half of alpha": defaultPolicy()} {
-			n := runs(6, 2000)
+		for k, p := range []Policy{errorsOnly(1, 0.002), defaultPolicy()} {
+			what := [...]string{"all of alpha", "half of alpha"}[k]
+			n := runs(16, 2000)
 			m := &model{rate: 500, base: 0.001, bad: 0.003, batch: batch}
 			got, _ := falseRollbacks(n, m, p, 5)
-			r.row(t, "2", fmt.Sprintf("failures in batches of %g, on the line, %s, %d rollouts: rolled back", batch, what, n), got, 1, 20, " %")
+			r.row(t, "2", fmt.Sprintf("failures in batches of %g, on the line, %s, %d rollouts: rolled back", batch, what, n), got, 1, 13, " %")
 			m = &model{rate: 500, base: 0.005, bad: 0.005, batch: batch}
 			got, _ = falseRollbacks(n, m, p, 6)
-			r.row(t, "2", fmt.Sprintf("failures in batches of %g, equal versions, %s, %d rollouts: rolled back", batch, what, n), got, 1, 20, " %")
+			r.row(t, "2", fmt.Sprintf("failures in batches of %g, equal versions, %s, %d rollouts: rolled back", batch, what, n), got, 1, 13, " %")
 		}
 	}
 }
@@ -209,7 +210,7 @@ func targetHealthy(t *testing.T, r *report) {
 
 // targetPromotion puts the candidate on the line of each step.
 func targetPromotion(t *testing.T, r *report) {
-	n := runs(40, 2000)
+	n := runs(60, 2000)
 	for _, s := range steps {
 		m := &model{rate: 100, base: 0.001, bad: 0.001 + 0.002/s.next}
 		warm := newActors(m, errorsOnly(1, 0.002), 13)
@@ -225,7 +226,7 @@ func targetPromotion(t *testing.T, r *report) {
 				}
 			}
 		}
-		r.row(t, "8", fmt.Sprintf("on the line of the step to %g %%, %d steps: promoted", 100*s.next, n), promoted, 5, 3, " %")
+		r.row(t, "8", fmt.Sprintf("on the line of the step to %g %%, %d steps: promoted", 100*s.next, n), promoted, 5, 2.4, " %")
 	}
 }
 
