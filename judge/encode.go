@@ -84,6 +84,7 @@ type metricJSON struct {
 	Changes   uint8         `json:"changes"`
 	Streak    uint8         `json:"streak"`
 	Pending   bool          `json:"pending"`
+	Trouble   bool          `json:"trouble"`
 }
 
 // MarshalJSON writes every number so that UnmarshalJSON brings it back bit for bit. Metrics that no
@@ -126,7 +127,7 @@ func (m *metric) encode() metricJSON {
 	out := metricJSON{
 		Bad: float(m.bad), Candidate: m.candidate.pair(), Baseline: m.baseline.pair(), Recent: m.recent.pair(),
 		Last: [2]float{float(m.last[0]), float(m.last[1])}, Threshold: m.threshold,
-		Windows: m.windows, Proofs: m.proofs, Changes: m.changes, Streak: m.streak, Pending: m.pending,
+		Windows: m.windows, Proofs: m.proofs, Changes: m.changes, Streak: m.streak, Pending: m.pending, Trouble: m.trouble,
 	}
 	if m.windows > 0 {
 		out.Against = floats(m.against[:])
@@ -141,7 +142,7 @@ func (m *metric) decode(in *metricJSON) error {
 	*m = metric{
 		bad: float64(in.Bad), candidate: in.Candidate.tally(), baseline: in.Baseline.tally(), recent: in.Recent.tally(),
 		last: [2]float64{float64(in.Last[0]), float64(in.Last[1])}, threshold: in.Threshold,
-		windows: in.Windows, proofs: in.Proofs, changes: in.Changes, streak: in.Streak, pending: in.Pending,
+		windows: in.Windows, proofs: in.Proofs, changes: in.Changes, streak: in.Streak, pending: in.Pending, trouble: in.Trouble,
 	}
 	for _, n := range []float64{m.bad, m.candidate.Requests, m.candidate.Bad, m.baseline.Requests, m.baseline.Bad, m.recent.Requests, m.recent.Bad} {
 		if !finite(n) || n < 0 {

@@ -136,14 +136,8 @@ func TestDecodeRefuses(t *testing.T) {
 // FuzzUnmarshal reads what somebody else wrote: whatever is taken can be judged with.
 func FuzzUnmarshal(f *testing.F) {
 	p := full()
-	var m Memory
-	var tr Trial
-	tr.Observe(&p, &m, busy(&p))
-	raw, err := json.Marshal(tr)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(raw)
+	f.Add([]byte(`{"next":0.25,"metrics":[{"bad":1,"windows":1,"against":[0,0,0,0,0,0,0,-1.5],"changes":3}]}`))
+	f.Add([]byte(`{"metrics":[{"proofs":4294967295,"proof":[1,1,1,1,1,"-Inf"],"candidate":[7,1],"pending":true}]}`))
 	f.Add([]byte(`{"metrics":[{"windows":1,"against":["-Inf",0,0,0,0,0,0,1e308]}]}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var tr Trial

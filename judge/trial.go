@@ -79,11 +79,12 @@ func (t *Trial) observeCounts(r *metric, c *Check, absolute bool, counts *Counts
 		r.candidate.add(counts.Candidate)
 		r.baseline.add(counts.Baseline)
 	}
+	h := m.find(c.Name)
+	r.trouble = r.troubled(c.Kind, &h.guess)
 	odds, usable := w.odds(counts)
 	if !usable {
 		return
 	}
-	h := m.find(c.Name)
 	bet := round{counts: counts, odds: odds, guess: h.guess.share(), phi: h.dispersion.phi(), tuning: standard}
 	if absolute {
 		r.observe(&bet, line{add: c.Max}, line{})
