@@ -49,10 +49,14 @@ func floats(from []float64) []float {
 	return to
 }
 
-// fill puts numbers into an array of the same length; no numbers leave it as it is.
-func fill(to []float64, from []float) error {
-	if len(from) != 0 && len(from) != len(to) {
-		return fmt.Errorf("%d numbers in place of %d", len(from), len(to))
+// fill puts capitals into an array of the same length. Before the first window there are none.
+func fill(to []float64, from []float, windows uint32) error {
+	want := len(to)
+	if windows == 0 {
+		want = 0
+	}
+	if len(from) != want {
+		return fmt.Errorf("%d capitals after %d windows", len(from), windows)
 	}
 	for i, x := range from {
 		to[i] = float64(x)
@@ -80,6 +84,7 @@ type metricJSON struct {
 	Changes   uint8         `json:"changes"`
 	Streak    uint8         `json:"streak"`
 	Pending   bool          `json:"pending"`
+	Trouble   bool          `json:"trouble"`
 }
 
 // MarshalJSON writes every number so that UnmarshalJSON brings it back bit for bit. Metrics that no
@@ -122,12 +127,12 @@ func (m *metric) encode() metricJSON {
 	out := metricJSON{
 		Bad: float(m.bad), Candidate: m.candidate.pair(), Baseline: m.baseline.pair(), Recent: m.recent.pair(),
 		Last: [2]float{float(m.last[0]), float(m.last[1])}, Threshold: m.threshold,
-		Windows: m.windows, Proofs: m.proofs, Changes: m.changes, Streak: m.streak, Pending: m.pending,
+		Windows: m.windows, Proofs: m.proofs, Changes: m.changes, Streak: m.streak, Pending: m.pending, Trouble: m.trouble,
 	}
-	if m.against != ([len(stakes)]float64{}) {
+	if m.windows > 0 {
 		out.Against = floats(m.against[:])
 	}
-	if m.proof != ([len(fractions)]float64{}) {
+	if m.proofs > 0 {
 		out.Proof = floats(m.proof[:])
 	}
 	return out
@@ -137,7 +142,7 @@ func (m *metric) decode(in *metricJSON) error {
 	*m = metric{
 		bad: float64(in.Bad), candidate: in.Candidate.tally(), baseline: in.Baseline.tally(), recent: in.Recent.tally(),
 		last: [2]float64{float64(in.Last[0]), float64(in.Last[1])}, threshold: in.Threshold,
-		windows: in.Windows, proofs: in.Proofs, changes: in.Changes, streak: in.Streak, pending: in.Pending,
+		windows: in.Windows, proofs: in.Proofs, changes: in.Changes, streak: in.Streak, pending: in.Pending, trouble: in.Trouble,
 	}
 	for _, n := range []float64{m.bad, m.candidate.Requests, m.candidate.Bad, m.baseline.Requests, m.baseline.Bad, m.recent.Requests, m.recent.Bad} {
 		if !finite(n) || n < 0 {
@@ -147,5 +152,5 @@ func (m *metric) decode(in *metricJSON) error {
 	if !finite(m.last[0]) || !finite(m.last[1]) || m.threshold < 0 || m.changes > maxChanges {
 		return errors.New("a number out of range")
 	}
-	return errors.Join(fill(m.against[:], in.Against), fill(m.proof[:], in.Proof))
+	return errors.Join(fill(m.against[:], in.Against, m.windows), fill(m.proof[:], in.Proof, m.proofs))
 }

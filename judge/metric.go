@@ -22,6 +22,7 @@ type metric struct {
 	changes uint8  // changes of weights that have injected capital
 	streak  uint8  // of a value: scrapes in a row above the absolute limit
 	pending bool   // a change of weights waits for a usable window
+	trouble bool   // both pools fail now, far more than the baseline's habit
 }
 
 // maxStreak is where a streak stops counting, and limitStreak where an absolute limit on a value fails.
@@ -31,15 +32,32 @@ const (
 	maxChanges  = 200 // more inject nothing: what is left of their reserve is below 1e-60
 )
 
+// What counts as trouble of both pools: within the last seconds the baseline fails so much more often
+// than is its habit, or half of the time whatever its habit, and the candidate at least half as often.
+const (
+	trouble     = 0.05
+	collapse    = 0.5
+	leastRecent = 20
+)
+
+// troubled looks whether baseline and candidate fail together, as they do when something that both
+// depend on is broken. Nothing is held against the candidate then, and nothing is concluded for it.
+func (m *metric) troubled(kind Kind, g *guess) bool {
+	now := g.short.Share()
+	unusual := now >= g.long.Share()+trouble || kind == Errors && now >= collapse
+	return kind != Latency && unusual && g.short.Requests >= leastRecent && m.recent.Share() >= now/2
+}
+
 // restart begins the promote evidence and the totals of a step.
 func (m *metric) restart() {
-	m.proofs = 0
+	m.proof, m.proofs = [len(fractions)]float64{}, 0
 	m.candidate, m.baseline = Tally{}, Tally{}
 }
 
 // forget begins the roll-back evidence again.
 func (m *metric) forget() {
-	m.windows, m.changes, m.streak, m.bad, m.pending = 0, 0, 0, 0, false
+	m.against, m.windows = [len(stakes)]float64{}, 0
+	m.changes, m.streak, m.bad, m.pending = 0, 0, 0, false
 }
 
 // observe bets on a usable window. A zero proof line leaves the promote evidence alone.

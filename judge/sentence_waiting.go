@@ -16,6 +16,8 @@ func (t *Trial) Waiting(p *Policy, s Scene, need Need) string {
 	switch {
 	case v.Outcome == Missing:
 		return fmt.Sprintf("waiting: there is nothing to judge %s by yet", c.Name)
+	case f.Trouble:
+		return fmt.Sprintf("waiting: %s and %s fail together", s.Baseline, s.Candidate)
 	case !c.compared() || f.For >= -math.Log(p.beta()):
 		return fmt.Sprintf("waiting: %s of %s is under suspicion", c.Name, s.Candidate)
 	case c.Kind == Value:
@@ -53,25 +55,17 @@ func (t *Trial) Undecided(p *Policy, s Scene, then string) string {
 	return fmt.Sprintf("%s; allowed is %s; %s", sentence, c.allowed(s), then)
 }
 
-// What counts as trouble of both pools: so much above the baseline's habit within the last seconds, and
-// at least half of that in the candidate.
-const (
-	trouble     = 0.05
-	leastRecent = 20
-)
-
 // Trouble says that baseline and candidate fail together, as they do when something both depend on is
-// broken. False: they do not, or the candidate is under suspicion.
+// broken. False: they do not, or the candidate is under suspicion, too.
 func (t *Trial) Trouble(p *Policy, m *Memory, s Scene) (string, bool) {
 	for slot, role := range p.roles() {
-		c, h := &p.Checks[role.check], m.find(p.Checks[role.check].Name)
-		now, habit, candidate := h.guess.short, h.guess.long.Share(), t.metrics[slot].recent.Share()
-		calm := t.Finding(p, role.check).Against < math.Log(leanAgainst)
-		if c.Kind == Latency || now.Requests < leastRecent || now.Share() < habit+trouble || candidate < now.Share()/2 || !calm {
+		f := t.Finding(p, role.check)
+		if !f.Trouble || f.Against >= math.Log(leanAgainst) {
 			continue
 		}
+		h := m.find(p.Checks[role.check].Name)
 		return fmt.Sprintf("not the fault of %s: both pools fail (%s %s, %s %s) since %s; nothing is held against it, promotion waits",
-			s.Candidate, s.Baseline, percent(now.Share()), s.Candidate, percent(candidate), s.Since), true
+			s.Candidate, s.Baseline, percent(h.guess.short.Share()), s.Candidate, percent(t.metrics[slot].recent.Share()), s.Since), true
 	}
 	return "", false
 }

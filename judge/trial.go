@@ -15,11 +15,14 @@ type Trial struct {
 	metrics [MaxMetrics]metric
 }
 
-// Step begins a step whose success leads to weight next, above 0 and at most 1: promote evidence and the
-// totals start anew, roll-back evidence goes on. It also serves where evidence for promotion must be
+// Step begins a step whose success leads to weight next, above 0 and at most 1, else taken as 1: promote
+// evidence and the totals start anew, roll-back evidence goes on. It also serves where evidence for promotion must be
 // gathered again: after a step back, a resume, a change of targets.
 func (t *Trial) Step(next float64) {
-	t.next = next
+	t.next = 1
+	if next > 0 && next < 1 {
+		t.next = next
+	}
 	for i := range t.metrics {
 		t.metrics[i].restart()
 	}
@@ -35,10 +38,10 @@ func (t *Trial) Forgive() {
 
 // Next is the weight that the current step leads to.
 func (t *Trial) Next() float64 {
-	if t.next > 0 && t.next <= 1 {
-		return t.next
+	if t.next == 0 {
+		return 1
 	}
-	return 1
+	return t.next
 }
 
 // Observe takes the counts of one window: it bets with what m knew before, then lets m learn from the
@@ -76,11 +79,12 @@ func (t *Trial) observeCounts(r *metric, c *Check, absolute bool, counts *Counts
 		r.candidate.add(counts.Candidate)
 		r.baseline.add(counts.Baseline)
 	}
+	h := m.find(c.Name)
+	r.trouble = r.troubled(c.Kind, &h.guess)
 	odds, usable := w.odds(counts)
 	if !usable {
 		return
 	}
-	h := m.find(c.Name)
 	bet := round{counts: counts, odds: odds, guess: h.guess.share(), phi: h.dispersion.phi(), tuning: standard}
 	if absolute {
 		r.observe(&bet, line{add: c.Max}, line{})

@@ -82,6 +82,7 @@ type Finding struct {
 	Against  float64 // suspicion: ln of the check's share of alpha times its roll-back evidence; fails at ln(1/alpha)
 	For      float64 // proof: ln of the promote evidence; proven at ln(1/beta)
 	Absolute bool    // Against, or the failure, is that of the absolute limit
+	Trouble  bool    // both pools fail far more than the baseline's habit is; no pass until that is over
 
 	// Candidate and Baseline are the plain totals of the step, those of latency without the warm-up. Of
 	// single values Candidate counts the scrapes that could be decided and the worse ones.
@@ -139,8 +140,9 @@ func (f *Finding) judge(p *Policy, c *Check, r role, m *metric, suspicion float6
 		f.limit(c, m, suspicion < alarm/2)
 	default:
 		f.For = m.logProof()
-		f.lean = f.lean && f.For >= math.Log(leanProof)
-		f.Outcome = compared(m, f.For >= -math.Log(p.beta()) && suspicion < alarm/2 && m.streak == 0)
+		f.lean = f.lean && f.For >= math.Log(leanProof) && !m.trouble
+		f.Trouble = m.trouble
+		f.Outcome = compared(m, f.For >= -math.Log(p.beta()) && suspicion < alarm/2 && m.streak == 0 && !m.trouble)
 	}
 }
 
