@@ -48,7 +48,7 @@ type Options struct {
 	Lost    bool   // the store had states and lost them: those missing are not a first start
 
 	Sampler Sampler       // what is judged; nil: no rollout advances
-	Elector store.Elector // says which node decides; nil: this one does not
+	Elector store.Elector // says which node decides; nil: no rollout advances
 	Count   Counter       // nil: nothing is counted
 	Node    string        // tells this node from others that share the store; "": a random name
 }

@@ -109,6 +109,7 @@ type trial struct {
 	revision store.Revision // of the evidence in the store; 0: it is not there
 	written  time.Time
 	dirty    bool          // a decision waits to be written with its evidence
+	learned  bool          // something was counted since the last write
 	unsure   time.Duration // part of Observed since the last write: it does not count when the next fails
 	away     bool          // the last write failed
 	fresh    bool          // a window could be used since the evidence was read
@@ -196,11 +197,9 @@ func (l *Loop) keep(svc *config.Service, t *trial, now time.Time, running bool) 
 		every = keepEvery
 	}
 	since := now.Sub(t.written)
-	if !t.dirty && !t.away && since >= 0 && since < every {
+	due := t.dirty || t.away || since < 0 || since >= every
+	if !due || !running && !t.dirty && !t.learned || l.away { // one refusal says enough for now
 		return
-	}
-	if l.away {
-		return // one refusal says enough for now
 	}
 	err := l.save(svc, t)
 	if errors.Is(err, store.ErrConflict) {
@@ -212,7 +211,7 @@ func (l *Loop) keep(svc *config.Service, t *trial, now time.Time, running bool) 
 		t.unsure = 0
 		return
 	}
-	t.written, t.unsure, t.away, t.dirty = now, 0, false, false
+	t.written, t.unsure, t.away, t.dirty, t.learned = now, 0, false, false, false
 }
 
 func (l *Loop) save(svc *config.Service, t *trial) error {

@@ -212,6 +212,13 @@ func (s *swapper) Swap(t *router.Table) {
 	}
 }
 
+// loosen has the proxy take what is not durable from now on.
+func (s *swapper) loosen() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loose = true
+}
+
 func (s *swapper) last() *router.Table {
 	s.mu.Lock()
 	defer s.mu.Unlock()

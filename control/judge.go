@@ -94,6 +94,7 @@ func (l *Loop) feed(svc *config.Service, t *trial, now time.Time) {
 	if len(seen) == 0 {
 		return
 	}
+	t.learned = true
 	for i := range seen {
 		c := &seen[i]
 		g, _ := l.generation(svc.Name, c.number)

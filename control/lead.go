@@ -87,6 +87,18 @@ func (l *Loop) abdicate(later int64) {
 	l.deposed()
 }
 
+// leave writes what was found since the last time, for whoever leads next. Another leader may be faster;
+// what it wrote counts.
+func (l *Loop) leave() {
+	l.ctx = context.WithoutCancel(l.ctx)
+	for name, t := range l.trials {
+		svc := l.config.Service(name)
+		if svc == nil || l.term.N == 0 || l.save(svc, t) != nil {
+			return
+		}
+	}
+}
+
 // leads reports whether this node decides now.
 func (l *Loop) leads() bool {
 	if l.term.N == 0 {
@@ -103,7 +115,7 @@ func (l *Loop) leads() bool {
 // tick is one second of every service with a rollout: the leader judges, the others hand over what they
 // counted and look at what was judged.
 func (l *Loop) tick() {
-	if l.o.Sampler == nil {
+	if l.o.Sampler == nil || l.o.Elector == nil {
 		return
 	}
 	now := l.o.Now()

@@ -36,6 +36,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			l.leave()
 			return nil
 		case task := <-l.tasks:
 			task()

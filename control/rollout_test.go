@@ -362,7 +362,7 @@ func TestStoreAway(t *testing.T) {
 		warm()
 		n.startRollout()
 		time.Sleep(30 * time.Second)
-		n.swapper.loose = true
+		n.swapper.loosen()
 		before := n.service().Rollout.Observed
 		st.Fail(errors.New("no space left"))
 		time.Sleep(time.Minute)

@@ -27,6 +27,7 @@ import (
 type Store struct {
 	ledger *ledger.Ledger
 	seat   *ledger.Seat
+	term   int64 // the last one; whoever is about to take the seat may touch it
 	folder *folder
 	warn   func(error)
 

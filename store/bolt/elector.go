@@ -15,7 +15,8 @@ const termKey = "term"
 var _ store.Elector = (*Store)(nil)
 
 // Campaign implements store.Elector. The process that has the folder open leads; terms are numbered
-// across restarts, so the number is written first.
+// across restarts, so the number is written first. When it cannot be, the process leads all the same, for
+// nobody else could; that number may come again after a restart.
 func (s *Store) Campaign(ctx context.Context) (store.Term, error) {
 	term, err := s.seat.Campaign(ctx, func() (int64, error) { return s.nextTerm(ctx) })
 	if err != nil {
@@ -35,7 +36,11 @@ func (s *Store) nextTerm(ctx context.Context) (int64, error) {
 			return 0, fmt.Errorf("read %s: %w", termKey, err)
 		}
 	}
-	n++
+	n = max(n, s.term) + 1
 	_, err = s.Put(ctx, termKey, strconv.AppendInt(nil, n, 10), e.Revision)
-	return n, err
+	if err != nil && !errors.Is(err, store.ErrUnavailable) {
+		return 0, err
+	}
+	s.term = n
+	return n, nil
 }

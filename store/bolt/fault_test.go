@@ -1,6 +1,7 @@
 package bolt_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -132,5 +133,23 @@ func truncate(t testing.TB, path string, size int64) {
 	t.Helper()
 	if err := os.Truncate(path, size); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestLeadsWithoutWriting holds an election whose number the database refuses.
+func TestLeadsWithoutWriting(t *testing.T) {
+	dir := scratch(t)
+	s := open(t, dir)
+	ctx, resign := context.WithCancel(t.Context())
+	first, err := s.Campaign(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resign()
+	<-first.Done
+	truncate(t, filepath.Join(dir, database), 0)
+	second, err := s.Campaign(t.Context())
+	if err != nil || second.N <= first.N {
+		t.Errorf("with a database that refuses a write: term %d, %v; want one after %d", second.N, err, first.N)
 	}
 }
