@@ -78,9 +78,10 @@ func (l *Loop) evidenceOf(service string) (evidence, error) {
 	return found, nil
 }
 
-// rate is requests a second of a service: what the leader judged of all nodes, else what this one saw.
+// rate is requests a second of a service: what the leader judged of all nodes, or what this one saw when
+// it is alone.
 func (l *Loop) rate(svc *config.Service) float64 {
-	if t := l.trials[svc.Name]; t != nil && t.flow.rate() > 0 {
+	if t := l.trials[svc.Name]; t != nil && len(t.nodes) > 0 {
 		return t.flow.rate()
 	}
 	rate, now := 0.0, l.o.Now()

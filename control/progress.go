@@ -23,7 +23,7 @@ type progress struct {
 // judged is the evidence of a running rollout as it was a moment ago. It is not changed.
 type judged struct {
 	evidence
-	rate float64 // requests a second, of all nodes; 0: not known here
+	rate float64 // requests a second, of all nodes; 0: this one is alone, or does not know
 }
 
 // report keeps for readers what is known of a service.
@@ -31,8 +31,10 @@ func (l *Loop) report(svc *config.Service) {
 	r := l.records[svc.Name].state.Running()
 	var now judged
 	if t := l.trials[svc.Name]; t != nil && l.leads() {
-		now = judged{evidence: t.evidence, rate: t.flow.rate()}
-		now.Memory = nil
+		now.evidence, now.Memory = t.evidence, nil
+		if len(t.nodes) > 0 {
+			now.rate = t.flow.rate()
+		}
 		if r != nil {
 			m := *t.memory(r.Baseline) // it goes on learning
 			now.Memory = map[string]*judge.Memory{r.Baseline: &m}

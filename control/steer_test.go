@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/config"
-	"github.com/switchback-proxy/switchback/store"
 	"github.com/switchback-proxy/switchback/store/memory"
 )
 
@@ -229,96 +227,6 @@ func TestEvents(t *testing.T) {
 		cancel()
 		if _, open := <-followed; open {
 			t.Error("the stream outlives its context")
-		}
-	})
-}
-
-// TestPersonRollsBackWithoutStore is a rollback by hand while the store refuses writes.
-func TestPersonRollsBackWithoutStore(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		st := memory.New()
-		n := lead(t, st, canary(time.Minute), newWorld(100))
-		warm()
-		n.startRollout()
-		n.swapper.loosen()
-		time.Sleep(10 * time.Second)
-		st.Fail(errors.New("away"))
-		if c := n.rollback(); c.Durable || c.Weights["green"] != 0 {
-			t.Errorf("rollback without the store: %+v", c)
-		}
-		n.want("blue=100")
-		_, err := n.Promote(t.Context(), "shop", api.PromoteRequest{}, api.Call{})
-		if err == nil {
-			t.Error("promoted without the store")
-		}
-		time.Sleep(time.Minute)
-		st.Fail(nil)
-		time.Sleep(2 * time.Second)
-		s := n.service()
-		if !s.Durable || s.Rollout.Phase != api.PhaseRolledBack || s.Failed != "2.5.0" {
-			t.Errorf("the store is back: durable %v, %s, failed %q", s.Durable, s.Rollout.Phase, s.Failed)
-		}
-	})
-}
-
-// TestEvidenceOfAnother ignores evidence of another rollout but for what it knows of the baseline.
-func TestEvidenceOfAnother(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		st, w := memory.New(), newWorld(300)
-		c := canary(time.Minute)
-		n := lead(t, st, c, w)
-		warm()
-		n.startRollout()
-		time.Sleep(50 * time.Second)
-		old := n.entry(evidencePrefix + "shop")
-		n.rollback()
-		time.Sleep(6 * time.Second)
-		n.startRollout()
-		n.stop()
-		now := n.entry(evidencePrefix + "shop")
-		if _, err := st.Put(t.Context(), now.Key, old.Value, now.Revision); err != nil {
-			t.Fatal(err)
-		}
-		n = lead(t, st, c, w)
-		time.Sleep(3 * time.Second)
-		r := n.service().Rollout
-		if observed, _ := time.ParseDuration(r.Observed); r.ID != "2" || observed > 5*time.Second || r.Checks[0].Candidate.Requests > 100 {
-			t.Errorf("rollout %s goes on at %s with %+v", r.ID, r.Observed, r.Checks[0])
-		}
-	})
-}
-
-func (n *node) entry(key string) store.Entry {
-	n.t.Helper()
-	e, err := n.store.Get(n.t.Context(), key)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	return e
-}
-
-// TestLaterTerm has a leader find out that another one was elected, by what that one wrote.
-func TestLaterTerm(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		st := memory.New()
-		n := lead(t, st, canary(time.Minute), newWorld(100))
-		warm()
-		n.startRollout()
-		time.Sleep(7 * time.Second)
-		e := n.entry(evidencePrefix + "shop")
-		later := strings.Replace(string(e.Value), `"term":1`, `"term":9`, 1)
-		if later == string(e.Value) {
-			t.Fatalf("no term in %.200s", e.Value)
-		}
-		if _, err := st.Put(t.Context(), e.Key, []byte(later), e.Revision); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(7 * time.Second)
-		if n.logged("another node leads") == 0 {
-			t.Error("the leader did not notice a later term")
-		}
-		if got := n.stands(); got != "stepping 1 5" {
-			t.Errorf("the rollout went to %s", got)
 		}
 	})
 }
