@@ -64,7 +64,7 @@ func shareWindows(windows []metrics.Window) []sharedWindow {
 		all[i] = sharedWindow{Second: w.Second, Revision: w.Revision, Over: w.Over}
 		for g, c := range w.Groups {
 			if c.Requests > 0 {
-				all[i].Groups = append(all[i].Groups, append([]uint32{uint32(g), c.Requests, c.Failed, c.Apart}, c.Within[:]...)) //nolint:gosec // a few groups
+				all[i].Groups = append(all[i].Groups, append([]uint32{uint32(g), c.Requests, c.Failed, c.Apart}, c.Within[:]...))
 			}
 		}
 	}

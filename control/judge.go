@@ -61,7 +61,7 @@ func (l *Loop) adjust(svc *config.Service, t *trial) {
 	if t.Rollout != r.ID || !t.Began.Equal(r.Began) {
 		t.thin, t.weights = nil, nil
 	}
-	t.evidence.follow(r)
+	t.follow(r)
 	t.unsure, t.dirty = min(t.unsure, t.Observed), true
 	t.failures = [groups]float64{}
 	clear(t.outcomes)

@@ -23,7 +23,6 @@ func TestLeaderLost(t *testing.T) {
 		if !a.Leads() || b.Leads() {
 			t.Fatal("a does not lead alone")
 		}
-		first := st
 		a.stop()
 		time.Sleep(2 * time.Second)
 		if !b.Leads() {
@@ -38,7 +37,6 @@ func TestLeaderLost(t *testing.T) {
 		}
 		b.until("stepping 3", 90*time.Second)
 		b.until("promoted", 6*time.Minute)
-		_ = first
 	})
 }
 

@@ -55,7 +55,6 @@ type traffic struct {
 	tables []moment
 	made   int64               // the last second that was made
 	taken  map[takenKey]counts // what was handed out
-	hidden map[string]bool     // pools whose cells were never asked for
 }
 
 type moment struct {
