@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/internal/binary"
 )
 
@@ -26,6 +27,7 @@ type example struct {
 	ports  map[string]string // address in the example → address in the test
 	dir    string            // working folder
 	file   string            // the rewritten switchback.yaml
+	admin  *api.Client       // nil until it is used
 }
 
 // open copies an example's file to a temporary folder and gives every address in it a free port. Head is

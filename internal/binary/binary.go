@@ -147,11 +147,17 @@ func Addr(tb testing.TB) string {
 // Until polls until ok says yes and fails the test when that takes longer than 15 s.
 func Until(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
+	Within(tb, 15*time.Second, what, ok)
+}
+
+// Within is Until with a limit of its own.
+func Within(tb testing.TB, limit time.Duration, what string, ok func() bool) {
+	tb.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(15 * time.Second); !ok(); <-tick.C {
+	for end := time.Now().Add(limit); !ok(); <-tick.C {
 		if time.Now().After(end) {
-			tb.Fatalf("waited in vain: %s", what)
+			tb.Fatalf("waited %s in vain: %s", limit, what)
 		}
 	}
 }
