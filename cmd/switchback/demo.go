@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -19,11 +20,13 @@ import (
 )
 
 const (
-	demoRate  = 100  // requests a second
-	demoUsers = 5000 // enough for shares within a percent
-	demoLeast = 5 * time.Second
-	demoRetry = 50 * time.Millisecond
-	demoReady = 10 * time.Second
+	demoRate    = 500  // requests a second
+	demoUsers   = 5000 // enough for shares within a percent
+	demoLength  = 30 * time.Second
+	demoLatency = 45 * time.Second // latency is not held against a version in its first half minute
+	demoLeast   = 10 * time.Second
+	demoRetry   = 50 * time.Millisecond
+	demoReady   = 10 * time.Second
 )
 
 func newDemoCommand() *cobra.Command {
@@ -31,14 +34,18 @@ func newDemoCommand() *cobra.Command {
 	var fault string
 	cmd := &cobra.Command{
 		Use:   "demo [--for 30s] [--fault errors=5%]",
-		Short: "Watch traffic move between two versions and back",
-		Long: `Start two versions of a small service on free local ports, light traffic and switchback in front of them;
-move weight, cut over and roll back, and show what the users saw. Nothing is left behind.`,
+		Short: "Watch a new version promote itself, or go back by itself",
+		Long: `Start two versions of a small service on free local ports, traffic and switchback in front of them. A healthy version
+promotes itself step by step; a faulty one is rolled back by itself. Then cut over and roll back by hand, and show
+what the users saw. Nothing is left behind.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := demo.ParseFault(fault)
 			if err != nil {
 				return usage{err}
+			}
+			if f.Latency > 0 && !cmd.Flags().Changed("for") {
+				length = demoLatency
 			}
 			if length < demoLeast {
 				return usage{fmt.Errorf("--for %s is too short to see anything, give at least %s", length, demoLeast)}
@@ -48,7 +55,7 @@ move weight, cut over and roll back, and show what the users saw. Nothing is lef
 			return runDemo(ctx, cmd.OutOrStdout(), length, f)
 		},
 	}
-	cmd.Flags().DurationVar(&length, "for", 30*time.Second, "how `long` it takes")
+	cmd.Flags().DurationVar(&length, "for", demoLength, "how `long` it takes")
 	cmd.Flags().StringVar(&fault, "fault", "", "what the new version does wrong: `errors=5%`, latency=200ms")
 	return cmd
 }
@@ -60,6 +67,8 @@ type stage struct {
 	green  []*demo.Upstream
 	load   *demo.Load
 	client *api.Client
+	events chan api.Event
+	length time.Duration
 	began  time.Time
 	rows   []demo.Row
 }
@@ -73,13 +82,13 @@ func runDemo(ctx context.Context, out io.Writer, length time.Duration, f demo.Fa
 		return err
 	}
 	defer os.RemoveAll(dir)
-	s := &stage{out: out}
+	s := &stage{out: out, length: length, events: make(chan api.Event, 16)}
 	defer s.closeUpstreams()
 	if err := s.openUpstreams(); err != nil {
 		return err
 	}
 	file := filepath.Join(dir, "switchback.yaml")
-	if err := os.WriteFile(file, []byte(s.file(dir)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(s.file(dir, f)), 0o600); err != nil {
 		return err
 	}
 	n, err := openNode(ctx, file, nodeOptions{Log: zap.NewNop(), Level: zap.NewAtomicLevel(), Version: buildVersion()})
@@ -93,7 +102,7 @@ func runDemo(ctx context.Context, out io.Writer, length time.Duration, f demo.Fa
 		stop()
 		err = errors.Join(err, <-ended)
 	}()
-	return s.play(run, n, length, f)
+	return s.play(run, n, f)
 }
 
 func (s *stage) openUpstreams() error {
@@ -121,21 +130,28 @@ func (s *stage) closeUpstreams() {
 	}
 }
 
-// file is what a user would write for this.
-func (s *stage) file(dir string) string {
+// file is what a user would write for this. Steps are as long as the demonstration allows.
+func (s *stage) file(dir string, f demo.Fault) string {
+	checks := "errors: {max_increase: 0.5}"
+	if f.Latency > 0 {
+		checks += ", p50: {}, p95: {}, p99: {}"
+	}
 	return fmt.Sprintf(`listeners: {web: {address: "127.0.0.1:0"}}
 admin: {address: "127.0.0.1:0"}
-state: {dir: %q}
+state: {dir: %[1]q}
 shutdown: {timeout: 5s}
 services:
   shop:
     pools:
-      blue:  {version: "1.0", targets: [%s]}
-      green: {version: "2.0", targets: [%s]}
+      blue:  {version: "1.0", targets: [%[2]s]}
+      green: {version: "2.0", targets: [%[3]s]}
     weights: {blue: 100, green: 0}
     sticky: {key: [{header: X-User-ID}]}
     health: {path: /healthz, every: 1s}
-`, filepath.Join(dir, "state"), urls(s.blue), urls(s.green))
+    rollout:
+      steps: [{weight: 10, for: %[4]s}, {weight: 25, for: %[4]s}, {weight: 50, for: %[4]s}, {weight: 100, for: 1s}]
+      checks: {%[5]s}
+`, filepath.Join(dir, "state"), urls(s.blue), urls(s.green), max(s.length/12, time.Second), checks)
 }
 
 func urls(list []*demo.Upstream) string {
@@ -146,15 +162,15 @@ func urls(list []*demo.Upstream) string {
 	return strings.Join(out, ", ")
 }
 
-// play runs the load beside the script.
-func (s *stage) play(ctx context.Context, n *node, length time.Duration, f demo.Fault) error {
+// play runs the load and the stream of events beside the script.
+func (s *stage) play(ctx context.Context, n *node, f demo.Fault) error {
 	front := n.listeners[0].Addr().String()
 	var err error
 	if s.client, err = api.NewClient("http://"+n.adminListener.Addr().String(), ""); err != nil {
 		return err
 	}
 	if s.load, err = demo.NewLoad(demo.LoadOptions{
-		URL: "http://" + front + "/", Rate: demoRate, Clients: 16, Users: demoUsers,
+		URL: "http://" + front + "/", Rate: demoRate, Clients: 64, Users: demoUsers,
 		Pools: map[string]string{"1.0": "blue", "2.0": "green"},
 	}); err != nil {
 		return err
@@ -162,22 +178,34 @@ func (s *stage) play(ctx context.Context, n *node, length time.Duration, f demo.
 	if err := s.waitReady(ctx); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(s.out, "switchback   http://%s   admin http://%s\nblue  1.0    %s\ngreen 2.0    %s\n%d requests a second from %d users\n",
+	_, _ = fmt.Fprintf(s.out, "switchback   http://%s   admin http://%s\nblue  1.0    %s\ngreen 2.0    %s\n%d requests a second from %d users; green gets 10, 25, 50, 100 %%, each proven to fail at most 0.5 points more\n",
 		front, n.adminListener.Addr(), urls(s.blue), urls(s.green), demoRate, demoUsers)
 	running, stop := context.WithCancel(ctx)
-	loaded := make(chan struct{})
-	go func() {
-		defer close(loaded)
-		s.load.Run(running)
-	}()
-	err = s.script(ctx, length, f)
+	var beside sync.WaitGroup
+	beside.Go(func() { s.load.Run(running) })
+	beside.Go(func() { s.follow(running) })
+	err = s.script(ctx, f)
 	stop()
-	<-loaded
+	beside.Wait()
 	if err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintln(s.out)
 	return demo.WriteTable(s.out, demoPools, s.rows)
+}
+
+// follow hands events to the script until ctx ends.
+func (s *stage) follow(ctx context.Context) {
+	for e, err := range s.client.Follow(ctx, api.EventsQuery{Service: "shop"}) {
+		if err != nil {
+			return // the end, or the script misses the events and says so
+		}
+		select {
+		case s.events <- e:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // waitReady returns once every target is up.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,46 +11,66 @@ import (
 	"github.com/switchback-proxy/switchback/demo"
 )
 
-// TestDemo plays the whole demonstration in a short time: nobody but a faulty version makes a request
-// fail, and the shares are those of the weights.
+// TestDemo plays the whole demonstration: a healthy version promotes itself, a faulty one goes
+// back by itself and promotes itself once it is repaired. Nobody but a faulty version makes a request fail.
 func TestDemo(t *testing.T) {
 	tests := []struct {
-		name   string
-		fault  demo.Fault
-		faulty int // the row in which the new version fails
-		rows   int
+		name  string
+		fault demo.Fault
+		rows  []string // the first ones of the table
+		say   []string
 	}{
-		{"healthy", demo.Fault{}, -1, 6},
-		{"faulty", demo.Fault{Errors: 0.5}, 2, 7},
+		{
+			"healthy", demo.Fault{},
+			[]string{"as the file says", "healthy, step 1", "healthy, step 2", "healthy, step 3", "healthy, step 4", "rollback by hand"},
+			[]string{"promoted to 25 %: in ", "promoted: green has had 100 %"},
+		},
+		{
+			"faulty", demo.Fault{Errors: 0.25},
+			[]string{"as the file says", "errors=25%, step 1", "errors=25%, rolled back", "repaired, step 1", "repaired, step 2"},
+			[]string{"rolled back: since ", "while blue failed none of ", "promoted to 25 %: in "},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			if err := runDemo(t.Context(), &out, 7*time.Second, tt.fault); err != nil {
+			if err := runDemo(t.Context(), &out, 27*time.Second, tt.fault); err != nil {
 				t.Fatal(err)
 			}
+			for _, text := range tt.say {
+				if !strings.Contains(out.String(), text) {
+					t.Errorf("%q is not said:\n%s", text, out.String())
+				}
+			}
 			rows := tableRows(out.String())
-			if len(rows) != tt.rows {
-				t.Fatalf("the table has %d rows, want %d:\n%s", len(rows), tt.rows, out.String())
+			if len(rows) < len(tt.rows) {
+				t.Fatalf("the table has %d rows, want %q:\n%s", len(rows), tt.rows, out.String())
+			}
+			for i, name := range tt.rows {
+				if rows[i]["phase"] != name {
+					t.Errorf("row %d is %q, want %q\n%s", i, rows[i]["phase"], name, out.String())
+				}
 			}
 			for i, r := range rows {
-				if failed := r["failed"] != "0"; failed != (i == tt.faulty) {
+				faulty := tt.fault.Errors > 0 && i == 1
+				if failed := r["failed"] != "0"; failed != faulty {
 					t.Errorf("row %d: %s requests failed\n%s", i, r["failed"], out.String())
 				}
-				if (r["weight"] == "100" || r["weight"] == "0") && r["share"] != r["weight"]+".0" {
-					t.Errorf("row %d: weight %s and share %s of blue\n%s", i, r["weight"], r["share"], out.String())
+				// A request or two begin before the weights change and end after.
+				if weight, share := number(t, r["weight"]), number(t, r["share"]); weight == 100 && share < 98 || weight == 0 && share > 2 {
+					t.Errorf("row %d: weight %v and share %v of blue\n%s", i, weight, share, out.String())
 				}
 			}
 		})
 	}
 }
 
-var tableRow = regexp.MustCompile(`(?m)^\S.*?\s{2,}(?P<weight>[\d.]+)/[\d.]+\s+(?P<share>[\d.]+)/[\d.]+\s+\d+\s+(?P<failed>\d+)\s`)
+var tableRow = regexp.MustCompile(`(?m)^(?P<phase>\S.*?)\s{2,}(?P<weight>[\d.]+)/[\d.]+\s+(?P<share>[\d.]+)/[\d.]+\s+\d+\s+(?P<failed>\d+)\s`)
 
 // tableRows is the end table, a map of columns a row; shares and weights are those of blue.
 func tableRows(out string) []map[string]string {
-	_, table, _ := strings.Cut(out, "phase ")
+	_, table, _ := strings.Cut(out, "\nphase ")
 	var rows []map[string]string
 	for _, m := range tableRow.FindAllStringSubmatch(table, -1) {
 		row := map[string]string{}
@@ -59,6 +80,29 @@ func tableRows(out string) []map[string]string {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+func number(t *testing.T, s string) float64 {
+	t.Helper()
+	n, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestDemoEndsInTime stops a rollout that has no time to end.
+func TestDemoEndsInTime(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	if err := runDemo(t.Context(), &out, demoLeast, demo.Fault{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"the time is up", "rollback by hand"} {
+		if !strings.Contains(out.String(), text) {
+			t.Errorf("%q is not said:\n%s", text, out.String())
+		}
+	}
 }
 
 func TestDemoRefusesWhatItCannotShow(t *testing.T) {

@@ -3,118 +3,165 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/demo"
 )
 
-// act is one phase of the demonstration.
-type act struct {
-	phase   string
-	command string                      // what a user would type; "" when nothing is done
-	do      func(context.Context) error // nil: nothing
-	weights api.Weights                 // that are in force then
-}
+// settle is how long a row of the table waits for the requests that began before it. They count there.
+const settle = 3 * time.Millisecond
 
 func share(blue, green float64) api.Weights { return api.Weights{"blue": blue, "green": green} }
 
-// acts is the story: a healthy version goes all the way and back; a faulty one is seen at
-// half, taken out, repaired, and then goes all the way and back.
-func (s *stage) acts(f demo.Fault) []act {
-	start := act{phase: "as the file says", weights: share(100, 0)}
-	if f == (demo.Fault{}) {
-		return []act{
-			start, s.shift(90, 10), s.shift(50, 50), s.cutover(), s.rollback(50, 50),
-			{"back to the file", "switchback weights shop --drop", func(ctx context.Context) error {
-				_, err := s.client.DropIntent(ctx, "shop", api.CommandRequest{Reason: "demo"})
-				return err
-			}, share(100, 0)},
-		}
-	}
-	return []act{
-		start, s.shift(50, 50),
-		{"green: " + f.String(), "", s.setFault(f), share(50, 50)},
-		s.rollback(100, 0),
-		{"green repaired", "", s.setFault(demo.Fault{}), share(100, 0)},
-		s.cutover(), s.rollback(100, 0),
-	}
-}
-
-func (s *stage) shift(blue, green float64) act {
-	w := share(blue, green)
-	return act{
-		fmt.Sprintf("weights %v/%v", blue, green), fmt.Sprintf("switchback weights shop blue=%v green=%v", blue, green),
-		func(ctx context.Context) error {
-			_, err := s.client.SetWeights(ctx, "shop", api.WeightsRequest{Weights: w, Reason: "demo"})
-			return err
-		}, w,
-	}
-}
-
-func (s *stage) cutover() act {
-	return act{"cutover to green", "switchback cutover shop --to green", func(ctx context.Context) error {
-		_, err := s.client.Cutover(ctx, "shop", api.CutoverRequest{To: "green", Reason: "demo"})
-		return err
-	}, share(0, 100)}
-}
-
-func (s *stage) rollback(blue, green float64) act {
-	return act{"rollback", "switchback rollback shop", func(ctx context.Context) error {
-		_, err := s.client.Rollback(ctx, "shop", api.CommandRequest{Reason: "demo"})
-		return err
-	}, share(blue, green)}
-}
-
-func (s *stage) setFault(f demo.Fault) func(context.Context) error {
-	return func(context.Context) error {
-		for _, u := range s.green {
-			u.SetFault(f)
-		}
-		return nil
-	}
-}
-
-// script plays the acts, each for its part of the time, and shows a line a second.
-func (s *stage) script(ctx context.Context, length time.Duration, f demo.Fault) error {
-	acts := s.acts(f)
-	part := length / time.Duration(len(acts))
+// script is the story. A healthy version promotes itself step by step. A faulty one goes back by itself, is
+// repaired, and promotes itself then. What time is left a person uses to switch by hand.
+func (s *stage) script(ctx context.Context, f demo.Fault) error {
 	s.began = time.Now()
-	for i, a := range acts {
-		if a.do != nil {
-			if err := a.do(ctx); err != nil {
-				return fmt.Errorf("%s: %w", a.phase, err)
-			}
-		}
-		_, _ = fmt.Fprintf(s.out, "\n%s", a.phase)
-		if a.command != "" {
-			_, _ = fmt.Fprintf(s.out, "   $ %s", a.command)
-		}
-		_, _ = fmt.Fprintln(s.out)
-		row := demo.Row{Phase: a.phase, Weights: a.weights}
-		if err := s.watch(ctx, s.began.Add(time.Duration(i+1)*part), &row.Window); err != nil {
+	s.open("as the file says", share(100, 0), "")
+	if err := s.watch(ctx, s.beat(), nil); err != nil {
+		return err
+	}
+	s.setFault(f)
+	end, err := s.rollout(ctx, f)
+	if err != nil {
+		return err
+	}
+	if end == api.EventRolledBack && s.left() > 4*s.beat() {
+		s.setFault(demo.Fault{})
+		if end, err = s.rollout(ctx, demo.Fault{}); err != nil {
 			return err
 		}
-		s.rows = append(s.rows, row)
 	}
-	return nil
+	return s.byHand(ctx, end)
 }
 
-// watch shows what users see until a moment and adds it up. What began before counts before.
-func (s *stage) watch(ctx context.Context, until time.Time, sum *demo.Window) error {
-	s.load.Take()
-	for {
-		step := min(time.Second, time.Until(until))
-		if step <= 0 {
-			return nil
+// beat is the length of a phase that takes as long as it is given.
+func (s *stage) beat() time.Duration { return s.length / 15 }
+
+// left is how much of the demonstration is to come.
+func (s *stage) left() time.Duration { return s.length - time.Since(s.began) }
+
+func (s *stage) setFault(f demo.Fault) {
+	for _, u := range s.green {
+		u.SetFault(f)
+	}
+}
+
+// rollout starts one and follows it to its end, or to the end of the demonstration. It returns the type of
+// the last event.
+func (s *stage) rollout(ctx context.Context, f demo.Fault) (string, error) {
+	name := "healthy"
+	if f != (demo.Fault{}) {
+		name = f.String()
+	} else if len(s.rows) > 1 {
+		name = "repaired"
+	}
+	_, _ = fmt.Fprintf(s.out, "\ngreen: %s   $ switchback rollout start shop\n", name)
+	if _, err := s.client.StartRollout(ctx, "shop", api.StartRequest{To: "green", Reason: "demo"}); err != nil {
+		return "", fmt.Errorf("start the rollout: %w", err)
+	}
+	last := ""
+	err := s.watch(ctx, s.left()-s.beat(), func(e api.Event) bool {
+		if strings.HasPrefix(e.Type, "rollout.") {
+			last = e.Type
+			if e.Type != api.EventPromoted { // which moves nothing more
+				s.open(rowName(name, e), e.After, "")
+			}
+			_, _ = fmt.Fprintf(s.out, "      %s\n", e.Sentence)
 		}
+		return isOver(last)
+	})
+	switch {
+	case err == nil && !isOver(last):
+		_, _ = fmt.Fprintln(s.out, "      the time is up; --for gives more")
+	case err == nil && last == api.EventRolledBack:
+		err = s.watch(ctx, s.beat(), nil)
+	}
+	return last, err
+}
+
+func isOver(event string) bool { return event == api.EventPromoted || event == api.EventRolledBack }
+
+// rowName is the row of the table that begins with an event of a rollout.
+func rowName(green string, e api.Event) string {
+	if e.Type == api.EventRolledBack {
+		return green + ", rolled back"
+	}
+	return fmt.Sprintf("%s, step %d", green, e.Step)
+}
+
+// byHand undoes what the rollout did, unless it has gone back by itself, and if there is time cuts over and
+// back once more.
+func (s *stage) byHand(ctx context.Context, end string) error {
+	if end == api.EventRolledBack {
+		return s.watch(ctx, s.left(), nil)
+	}
+	if err := s.rollback(ctx); err != nil {
+		return err
+	}
+	if s.left() < 2*s.beat() {
+		return s.watch(ctx, s.left(), nil)
+	}
+	if _, err := s.client.Cutover(ctx, "shop", api.CutoverRequest{To: "green", Reason: "demo"}); err != nil {
+		return fmt.Errorf("cut over: %w", err)
+	}
+	s.open("cutover by hand", share(0, 100), "switchback cutover shop --to green")
+	if err := s.watch(ctx, s.left()/2, nil); err != nil {
+		return err
+	}
+	return s.rollback(ctx)
+}
+
+func (s *stage) rollback(ctx context.Context) error {
+	if _, err := s.client.Rollback(ctx, "shop", api.CommandRequest{Reason: "demo"}); err != nil {
+		return fmt.Errorf("roll back: %w", err)
+	}
+	s.open("rollback by hand", share(100, 0), "switchback rollback shop")
+	return s.watch(ctx, min(s.beat(), s.left()), nil)
+}
+
+// open begins a row of the table. With a command it says what a user would type.
+func (s *stage) open(phase string, weights api.Weights, command string) {
+	<-time.After(settle)
+	s.take()
+	s.rows = append(s.rows, demo.Row{Phase: phase, Weights: weights})
+	if len(s.rows) == 1 {
+		_, _ = fmt.Fprintf(s.out, "\n%s\n", phase)
+	} else if command != "" {
+		_, _ = fmt.Fprintf(s.out, "\n%s   $ %s\n", phase, command)
+	}
+}
+
+// take adds what users saw since it was last called to the row that is open.
+func (s *stage) take() demo.Window {
+	w := s.load.Take()
+	if len(s.rows) > 0 {
+		s.rows[len(s.rows)-1].Window.Add(w)
+	}
+	return w
+}
+
+// watch shows what users see, a line a second, for some time or until on wants no more events; on may be nil.
+func (s *stage) watch(ctx context.Context, length time.Duration, on func(api.Event) bool) error {
+	end, tick := time.NewTimer(max(length, 0)), time.NewTicker(time.Second)
+	defer end.Stop()
+	defer tick.Stop()
+	for {
 		select {
-		case <-time.After(step):
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-end.C:
+			s.take()
+			return nil
+		case e := <-s.events:
+			if on != nil && on(e) {
+				return nil
+			}
+			tick.Reset(time.Second)
+		case <-tick.C:
+			_, _ = fmt.Fprintln(s.out, demo.Line(time.Since(s.began).Round(time.Second), demoPools, s.take()))
 		}
-		w := s.load.Take()
-		sum.Add(w)
-		_, _ = fmt.Fprintln(s.out, demo.Line(time.Since(s.began).Round(time.Second), demoPools, w))
 	}
 }
