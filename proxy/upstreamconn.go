@@ -18,11 +18,12 @@ type upstreamConn struct {
 	raw  syscall.RawConn // nil where there is none to look into
 	bare bool            // raw carries HTTP itself, not TLS
 
-	mu      sync.Mutex // guards the next four; never held while reading
+	mu      sync.Mutex // guards the next five; never held while reading
 	scanner h1.ResponseScanner
 	waiting bool        // a request was announced and nothing of it is written
 	reused  bool        // it is not the first
 	failed  func(error) // told when reading ends before the answer's head
+	lost    error       // reading ended before anything was written
 
 	wrote    atomic.Bool // something of the request has left
 	answered atomic.Bool // the head of the final response is there
@@ -70,8 +71,8 @@ func (c *upstreamConn) Write(p []byte) (int, error) {
 		}
 	}
 	n, err := c.Conn.Write(p)
-	if n > 0 {
-		c.wrote.Store(true)
+	if n > 0 && !c.wrote.Load() {
+		c.began()
 	}
 	if c.wrote.Load() && (errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)) {
 		c.dead.Store(true)
@@ -92,18 +93,38 @@ func (c *upstreamConn) begin() error {
 	return nil
 }
 
+// began notes that the first bytes of a request have left.
+func (c *upstreamConn) began() {
+	c.mu.Lock()
+	c.wrote.Store(true)
+	lost, failed := c.lost, c.failed
+	c.mu.Unlock()
+	if lost != nil && failed != nil {
+		failed(lost)
+	}
+}
+
 // Read passes on vetted bytes.
 func (c *upstreamConn) Read(p []byte) (int, error) {
 	n, err := c.read(p)
-	if err != nil && c.wrote.Load() && !c.answered.Load() {
-		c.mu.Lock()
-		failed := c.failed
-		c.mu.Unlock()
-		if failed != nil {
-			failed(err)
-		}
+	if err != nil && !c.answered.Load() {
+		c.ended(err)
 	}
 	return n, err
+}
+
+// ended notes that no answer comes any more.
+func (c *upstreamConn) ended(err error) {
+	c.mu.Lock()
+	c.lost = err
+	failed := c.failed
+	if !c.wrote.Load() {
+		failed = nil // began tells, should it still come to that
+	}
+	c.mu.Unlock()
+	if failed != nil {
+		failed(err)
+	}
 }
 
 func (c *upstreamConn) read(p []byte) (int, error) {
