@@ -15,8 +15,7 @@ import (
 // ends the connection before another client could read it.
 type upstreamConn struct {
 	net.Conn
-	raw  syscall.RawConn // nil where there is none to look into
-	bare bool            // raw carries HTTP itself, not TLS
+	raw syscall.RawConn // of the socket; nil where there is none to look into
 
 	mu      sync.Mutex // guards the next five; never held while reading
 	scanner h1.ResponseScanner
@@ -39,8 +38,9 @@ type upstreamConn struct {
 // has sent what nobody asked for.
 var errUnusable = errors.New("kept connection cannot be used again")
 
-func newUpstreamConn(c net.Conn, socket net.Conn) *upstreamConn {
-	u := &upstreamConn{Conn: c, bare: c == socket}
+// newUpstreamConn guards c, which is socket or TLS above it.
+func newUpstreamConn(c, socket net.Conn) *upstreamConn {
+	u := &upstreamConn{Conn: c}
 	if s, ok := socket.(syscall.Conn); ok {
 		u.raw, _ = s.SyscallConn() // an error leaves it nil
 	}
@@ -85,7 +85,7 @@ func (c *upstreamConn) Write(p []byte) (int, error) {
 func (c *upstreamConn) begin() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.waiting && c.reused && c.raw != nil && !quiet(c.raw, c.bare) {
+	if c.waiting && c.reused && c.raw != nil && !quiet(c.raw) {
 		_ = c.Close()
 		return errUnusable
 	}
