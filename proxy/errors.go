@@ -65,10 +65,10 @@ func attemptFailure(ctx context.Context, up *upload, err error) failure {
 	switch bad := up.err(); {
 	case ended && f != clientGone:
 		return f
-	case cut != nil && !errors.Is(cut, context.Canceled):
-		err = cut
 	case errors.As(bad, &refusal):
 		return failure{http.StatusBadRequest, refusal.Reason, "The request's body is malformed: " + refusal.Detail + ".", metrics.ClientGone}
+	case cut != nil && !errors.Is(cut, context.Canceled):
+		err = cut
 	case ended || bad != nil:
 		return clientGone
 	}

@@ -32,6 +32,8 @@ func newOutgoing(ctx context.Context, w http.ResponseWriter, r *http.Request, c 
 	req := &http.Request{
 		Method: r.Method, Header: upstreamFields(r, c, x.snap.table),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: r.ContentLength,
+		// A body sent to HEAD by mistake may come late, when another request waits for its answer.
+		Close: r.Method == http.MethodHead,
 	}
 	if up != nil {
 		req.Body = up
@@ -103,9 +105,16 @@ func (o *outgoing) gotConn(info httptrace.GotConnInfo) {
 	}
 	var failed func(error)
 	if o.upload != nil {
-		failed = o.upload.stop
+		failed = o.targetFailed
 	}
 	o.conn.expect(o.request.Method, o.client.upgrade, failed)
+}
+
+// targetFailed wakes a transport that waits for the client's body, unless we closed the connection.
+func (o *outgoing) targetFailed(err error) {
+	if o.request.Context().Err() == nil {
+		o.upload.stop(err)
+	}
 }
 
 // sent reports whether anything of the last attempt may have reached the target.

@@ -36,7 +36,8 @@ type rig struct {
 	certs   *proxy.Certificates // of the first listener
 	addr    string
 	stop    context.CancelFunc
-	ended   chan error
+
+	finished chan struct{} // Serve has returned
 }
 
 // start serves a file; "{{name}}" in it stands for the URL of that upstream.
@@ -50,7 +51,7 @@ func startListener(t testing.TB, file string, upstreams map[string]string, chang
 	core, logs := observer.New(zapcore.DebugLevel)
 	log := zap.New(core)
 	m := metrics.New("test")
-	r := &rig{t: t, server: proxy.New(proxy.Options{Log: log, Metrics: m}), metrics: m, logs: logs, ended: make(chan error, 1)}
+	r := &rig{t: t, server: proxy.New(proxy.Options{Log: log, Metrics: m}), metrics: m, logs: logs, finished: make(chan struct{})}
 	r.swap(file, upstreams)
 	l := r.table.Config.Listeners[0]
 	if change != nil {
@@ -71,14 +72,16 @@ func startListener(t testing.TB, file string, upstreams map[string]string, chang
 	r.addr = open.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop = cancel
-	go func() { r.ended <- r.server.Serve(ctx, open) }()
+	go func() {
+		defer close(r.finished)
+		if err := r.server.Serve(ctx, open); err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	}()
 	t.Cleanup(func() {
 		cancel()
 		select {
-		case err := <-r.ended:
-			if err != nil {
-				t.Errorf("Serve: %v", err)
-			}
+		case <-r.finished:
 		case <-time.After(20 * time.Second):
 			t.Error("Serve did not return")
 		}
@@ -361,6 +364,16 @@ func hostOf(t testing.TB, raw string) string {
 func (r *rig) inflight() (n int64) {
 	for _, s := range r.server.InFlight() {
 		n += s.N
+	}
+	return n
+}
+
+// kind is how many requests of a kind are under way.
+func kind(all []metrics.InFlightSample, name string) (n int64) {
+	for _, s := range all {
+		if s.Kind == name {
+			n += s.N
+		}
 	}
 	return n
 }

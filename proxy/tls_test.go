@@ -175,6 +175,11 @@ func (r *rig) getTLS(http2 bool, path string) (*http.Response, string) {
 
 // tlsUpstream is an HTTP server with a certificate for a name.
 func tlsUpstream(t testing.TB, name string, h http.HandlerFunc) string {
+	return tlsUpstreamWith(t, name, h, func(*http.Server) {})
+}
+
+// tlsUpstreamWith is the same, with a server that can be changed before it starts.
+func tlsUpstreamWith(t testing.TB, name string, h http.HandlerFunc, change func(*http.Server)) string {
 	t.Helper()
 	cert, key := ca.issue(t, name)
 	pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
@@ -184,6 +189,7 @@ func tlsUpstream(t testing.TB, name string, h http.HandlerFunc) string {
 	s := httptest.NewUnstartedServer(h)
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	s.Config.ErrorLog, _ = zap.NewStdLogAt(zap.NewNop(), zap.ErrorLevel)
+	change(s.Config)
 	s.StartTLS()
 	t.Cleanup(func() {
 		s.CloseClientConnections()

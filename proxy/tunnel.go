@@ -71,11 +71,12 @@ func join(ctx context.Context, down *downstream, target io.ReadWriteCloser, from
 	up.Go(func() {
 		select {
 		case <-ctx.Done():
-			down.goAway()
-			_ = down.conn.SetReadDeadline(time.Now().Add(closeGrace))
-			select {
-			case <-ended:
-			case <-time.After(closeGrace):
+			if down.goAway() {
+				_ = down.conn.SetReadDeadline(time.Now().Add(closeGrace))
+				select {
+				case <-ended:
+				case <-time.After(closeGrace):
+				}
 			}
 			_ = target.Close()
 		case <-ended:
@@ -110,15 +111,18 @@ func (d *downstream) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// goAway sends close code 1001 (RFC 6455 §7.4.1) if no frame is half sent. Nothing follows it.
-func (d *downstream) goAway() {
+// goAway sends close code 1001 (RFC 6455 §7.4.1) if no frame is half sent, and reports whether it did.
+// Nothing follows it in any case.
+func (d *downstream) goAway() bool {
 	_ = d.conn.SetWriteDeadline(time.Now().Add(closeGrace)) // a client that does not read must not hold the lock
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed = true
-	if d.frames.between() {
-		_, _ = d.conn.Write([]byte{0x88, 0x02, 0x03, 0xe9})
+	if !d.frames.between() {
+		return false
 	}
+	_, err := d.conn.Write([]byte{0x88, 0x02, 0x03, 0xe9})
+	return err == nil
 }
 
 // frames follows a stream of unmasked WebSocket frames (RFC 6455 §5.2).

@@ -70,14 +70,10 @@ func (u *upload) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// fail tells apart what the client did and what we did by stop. The server may have lost the guard's
-// refusal on the way.
+// fail tells apart what the client did and what we did by stop.
 func (u *upload) fail(err error) error {
 	if why := u.cut(); why != nil {
 		return why
-	}
-	if g := guardOf(u.r); g != nil && g.refusal.Load() != nil {
-		err = g.refusal.Load()
 	}
 	u.failed.CompareAndSwap(nil, &err)
 	return err
@@ -104,10 +100,14 @@ func (u *upload) touched() bool { return u != nil && u.read.Load() }
 // pending reports whether a part of the body has not been read.
 func (u *upload) pending() bool { return u != nil && !u.ended.Load() }
 
-// err is why the client's body could not be read to its end, nil when it could or nobody tried.
+// err is why the client's body could not be read to its end, nil when it could or nobody tried. The
+// guard's refusal comes first: the server may have lost it on the way, or cancelled the request for it.
 func (u *upload) err() error {
-	if u == nil {
+	if !u.pending() {
 		return nil
+	}
+	if g := guardOf(u.r); g != nil && g.refusal.Load() != nil {
+		return g.refusal.Load()
 	}
 	if e := u.failed.Load(); e != nil {
 		return *e

@@ -15,14 +15,14 @@ import (
 // ends the connection before another client could read it.
 type upstreamConn struct {
 	net.Conn
-	raw  syscall.RawConn // nil where there is none to look into
-	bare bool            // raw carries HTTP itself, not TLS
+	raw syscall.RawConn // of the socket; nil where there is none to look into
 
-	mu      sync.Mutex // guards the next four; never held while reading
+	mu      sync.Mutex // guards the next five; never held while reading
 	scanner h1.ResponseScanner
 	waiting bool        // a request was announced and nothing of it is written
 	reused  bool        // it is not the first
 	failed  func(error) // told when reading ends before the answer's head
+	lost    error       // reading ended before anything was written
 
 	wrote    atomic.Bool // something of the request has left
 	answered atomic.Bool // the head of the final response is there
@@ -38,8 +38,9 @@ type upstreamConn struct {
 // has sent what nobody asked for.
 var errUnusable = errors.New("kept connection cannot be used again")
 
-func newUpstreamConn(c net.Conn, socket net.Conn) *upstreamConn {
-	u := &upstreamConn{Conn: c, bare: c == socket}
+// newUpstreamConn guards c, which is socket or TLS above it.
+func newUpstreamConn(c, socket net.Conn) *upstreamConn {
+	u := &upstreamConn{Conn: c}
 	if s, ok := socket.(syscall.Conn); ok {
 		u.raw, _ = s.SyscallConn() // an error leaves it nil
 	}
@@ -70,8 +71,8 @@ func (c *upstreamConn) Write(p []byte) (int, error) {
 		}
 	}
 	n, err := c.Conn.Write(p)
-	if n > 0 {
-		c.wrote.Store(true)
+	if n > 0 && !c.wrote.Load() {
+		c.began()
 	}
 	if c.wrote.Load() && (errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)) {
 		c.dead.Store(true)
@@ -84,7 +85,7 @@ func (c *upstreamConn) Write(p []byte) (int, error) {
 func (c *upstreamConn) begin() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.waiting && c.reused && c.raw != nil && !quiet(c.raw, c.bare) {
+	if c.waiting && c.reused && c.raw != nil && !quiet(c.raw) {
 		_ = c.Close()
 		return errUnusable
 	}
@@ -92,18 +93,38 @@ func (c *upstreamConn) begin() error {
 	return nil
 }
 
+// began notes that the first bytes of a request have left.
+func (c *upstreamConn) began() {
+	c.mu.Lock()
+	c.wrote.Store(true)
+	lost, failed := c.lost, c.failed
+	c.mu.Unlock()
+	if lost != nil && failed != nil {
+		failed(lost)
+	}
+}
+
 // Read passes on vetted bytes.
 func (c *upstreamConn) Read(p []byte) (int, error) {
 	n, err := c.read(p)
-	if err != nil && c.wrote.Load() && !c.answered.Load() {
-		c.mu.Lock()
-		failed := c.failed
-		c.mu.Unlock()
-		if failed != nil {
-			failed(err)
-		}
+	if err != nil && !c.answered.Load() {
+		c.ended(err)
 	}
 	return n, err
+}
+
+// ended notes that no answer comes any more.
+func (c *upstreamConn) ended(err error) {
+	c.mu.Lock()
+	c.lost = err
+	failed := c.failed
+	if !c.wrote.Load() {
+		failed = nil // began tells, should it still come to that
+	}
+	c.mu.Unlock()
+	if failed != nil {
+		failed(err)
+	}
 }
 
 func (c *upstreamConn) read(p []byte) (int, error) {
