@@ -33,7 +33,7 @@ func newDemoCommand() *cobra.Command {
 		Use:   "demo [--for 30s] [--fault errors=5%]",
 		Short: "Watch traffic move between two versions and back",
 		Long: `Start two versions of a small service on free local ports, light traffic and switchback in front of them;
-move weight, cut over and roll back, and show what the users saw. Nothing is left behind.`,
+move weight, cut over and roll back, and show what the users saw. Ctrl-C ends it early. Nothing is left behind.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := demo.ParseFault(fault)
@@ -70,7 +70,7 @@ var demoPools = []string{"blue", "green"}
 func runDemo(ctx context.Context, out io.Writer, length time.Duration, f demo.Fault) (err error) {
 	dir, err := os.MkdirTemp("", "switchback-demo-")
 	if err != nil {
-		return err
+		return fmt.Errorf("make a folder for the demo: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	s := &stage{out: out}
@@ -173,7 +173,7 @@ func (s *stage) play(ctx context.Context, n *node, length time.Duration, f demo.
 	err = s.script(ctx, length, f)
 	stop()
 	<-loaded
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // ctrl-C is a good end: the table has what was seen
 		return err
 	}
 	_, _ = fmt.Fprintln(s.out)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"regexp"
 	"strings"
 	"testing"
@@ -43,6 +44,35 @@ func TestDemo(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDemoInterrupted: who has seen enough gets the table of what was seen.
+func TestDemoInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := &untilSeen{text: "weights 90/10", seen: cancel}
+	if err := runDemo(ctx, out, 7*time.Second, demo.Fault{}); err != nil {
+		t.Fatal(err)
+	}
+	rows := tableRows(out.String())
+	if len(rows) < 1 || rows[0]["share"] != "100.0" {
+		t.Errorf("the table is %v:\n%s", rows, out.String())
+	}
+}
+
+// untilSeen calls seen once the text was written.
+type untilSeen struct {
+	bytes.Buffer
+	text string
+	seen func()
+}
+
+func (u *untilSeen) Write(p []byte) (int, error) {
+	n, err := u.Buffer.Write(p)
+	if strings.Contains(u.String(), u.text) {
+		u.seen()
+	}
+	return n, err
 }
 
 var tableRow = regexp.MustCompile(`(?m)^\S.*?\s{2,}(?P<weight>[\d.]+)/[\d.]+\s+(?P<share>[\d.]+)/[\d.]+\s+\d+\s+(?P<failed>\d+)\s`)

@@ -92,17 +92,18 @@ func (s *stage) script(ctx context.Context, length time.Duration, f demo.Fault) 
 		}
 		_, _ = fmt.Fprintln(s.out)
 		row := demo.Row{Phase: a.phase, Weights: a.weights}
-		if err := s.watch(ctx, s.began.Add(time.Duration(i+1)*part), &row.Window); err != nil {
+		err := s.watch(ctx, s.began.Add(time.Duration(i+1)*part), &row.Window)
+		s.rows = append(s.rows, row)
+		if err != nil {
 			return err
 		}
-		s.rows = append(s.rows, row)
 	}
 	return nil
 }
 
-// watch shows what users see until a moment and adds it up. What began before counts before.
+// watch shows what users see until a moment and adds it up. A request that was sent before counts nowhere.
 func (s *stage) watch(ctx context.Context, until time.Time, sum *demo.Window) error {
-	s.load.Take()
+	s.load.Begin()
 	for {
 		step := min(time.Second, time.Until(until))
 		if step <= 0 {
