@@ -71,7 +71,11 @@ func New(d Deps) (*Server, error) {
 		limiter:    newLimiter(maxTries, time.Minute),
 		streams:    make(chan struct{}, maxStreams),
 	}
-	if err := s.Swap(d.Config); err != nil {
+	t, err := readTokens(d.Config.Tokens, d.Log)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.admit(d.Config, t); err != nil {
 		return nil, err
 	}
 	s.handler = s.routes(d.Metrics)
@@ -79,16 +83,23 @@ func New(d Deps) (*Server, error) {
 }
 
 // Swap puts the hosts and tokens of cfg in force for every request that arrives after it returns. The
-// address stays what it was at New. On an error, which is one of those of New, nothing changes.
+// address stays what it was at New. A token whose file is unreadable or empty does not work until the file
+// is there, and never opens the door: keeping the tokens before would let in one that was taken out. An
+// error says that without tokens the address would be open to others; then nothing changes.
 func (s *Server) Swap(cfg config.Admin) error {
-	cfg.Address = s.address
-	if len(cfg.Tokens) == 0 && !private(cfg.Address) {
-		return fmt.Errorf("admin address %s is open to others and no token is configured: "+
-			"add admin.tokens, or use a loopback address or unix:/path", cfg.Address)
-	}
 	t, err := readTokens(cfg.Tokens, s.log)
 	if err != nil {
-		return err
+		s.log.Error("tokens do not work", zap.Error(err))
+	}
+	return s.admit(cfg, t)
+}
+
+// admit lets in those of cfg.
+func (s *Server) admit(cfg config.Admin, t *tokens) error {
+	cfg.Address = s.address
+	if t.none() && !private(cfg.Address) {
+		return fmt.Errorf("admin address %s is open to others and no token is configured: "+
+			"add admin.tokens, or use a loopback address or unix:/path", cfg.Address)
 	}
 	s.guard.Store(&guard{tokens: t, hosts: newHosts(cfg)})
 	return nil

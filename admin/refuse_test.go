@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/switchback-proxy/switchback/admin/api"
+	"github.com/switchback-proxy/switchback/config"
 )
 
 // Every refusal is asked of a server without tokens and must reach no command.
@@ -276,12 +279,34 @@ func TestSwapChangesHostsAndTokens(t *testing.T) {
 	if w := b.ask(t, "GET", "/v1/services", "", "Host: new.internal", "Authorization: Bearer "+viewerSecret); w.Code != http.StatusOK {
 		t.Errorf("status = %d, want 200", w.Code)
 	}
-	cfg.Tokens = slices.Clone(cfg.Tokens)
-	cfg.Tokens[0].File += ".gone"
-	if err := b.server.Swap(cfg); err == nil {
-		t.Error("Swap with an unreadable token file: no error")
-	}
-	if w := b.ask(t, "GET", "/v1/services", "", "Authorization: Bearer "+operatorSecret); w.Code != http.StatusOK {
-		t.Errorf("status after a refused Swap = %d, want 200: nothing changes", w.Code)
+}
+
+// TestSwapWithoutATokenFile: a file that is not there lets nobody in, neither those of the tokens before nor
+// everybody, and the token works once it is there.
+func TestSwapWithoutATokenFile(t *testing.T) {
+	for name, before := range map[string]func(*Deps){"no tokens before": func(*Deps) {}, "other tokens before": nil} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dir, tokens := withTokens(t)
+				if before == nil {
+					before = tokens
+				}
+				b := newBench(t, before)
+				file := filepath.Join(dir, "next")
+				if err := b.server.Swap(config.Admin{Tokens: []config.Token{{Name: "next", Role: config.Operator, File: file}}}); err != nil {
+					t.Fatal(err)
+				}
+				wantProblem(t, b.ask(t, "GET", "/v1/services", ""), http.StatusUnauthorized, "")
+				wantProblem(t, b.ask(t, "GET", "/v1/services", "", "Authorization: Bearer "+operatorSecret), http.StatusUnauthorized, "")
+				if n := b.logs.FilterMessage("tokens do not work").Len(); n != 1 {
+					t.Errorf("logged %d times, want once", n)
+				}
+				write(t, file, "the-next-secret")
+				time.Sleep(rereadEvery)
+				if w := b.ask(t, "GET", "/v1/services", "", "Authorization: Bearer the-next-secret"); w.Code != http.StatusOK {
+					t.Errorf("status = %d once the file is there, want 200", w.Code)
+				}
+			})
+		})
 	}
 }

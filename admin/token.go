@@ -36,25 +36,29 @@ type token struct {
 	dead bool // the file cannot be read now, so the token does not work
 }
 
-// readTokens reads every file. Any that cannot be read, or holds nothing, is an error.
+// readTokens reads every file. The error tells of each that cannot be read, holds nothing or has the secret
+// of another; such a token is among the others but does not work.
 func readTokens(cfg []config.Token, log *zap.Logger) (*tokens, error) {
 	t := &tokens{log: log, checked: time.Now()}
 	seen := map[[sha256.Size]byte]string{}
+	var wrong []error
 	for _, c := range cfg {
 		hash, mode, err := readSecret(c.File)
-		if err != nil {
-			return nil, fmt.Errorf("token %s: %w", c.Name, err)
-		}
-		if other, ok := seen[hash]; ok {
-			return nil, fmt.Errorf("tokens %s and %s have the same secret: nobody could tell who did what", other, c.Name)
-		}
-		seen[hash] = c.Name
-		if mode.Perm()&0o077 != 0 {
+		other, twice := seen[hash]
+		switch {
+		case err != nil:
+			wrong = append(wrong, fmt.Errorf("token %s: %w", c.Name, err))
+		case twice:
+			wrong = append(wrong, fmt.Errorf("tokens %s and %s have the same secret: nobody could tell who did what", other, c.Name))
+		case mode.Perm()&0o077 != 0:
 			log.Warn("token file can be read by others", zap.String("token", c.Name), zap.String("file", c.File), zap.Stringer("mode", mode))
 		}
-		t.list = append(t.list, token{Token: c, hash: hash})
+		if err == nil {
+			seen[hash] = c.Name
+		}
+		t.list = append(t.list, token{Token: c, hash: hash, dead: err != nil || twice})
 	}
-	return t, nil
+	return t, errors.Join(wrong...)
 }
 
 func readSecret(file string) (hash [sha256.Size]byte, mode os.FileMode, err error) {

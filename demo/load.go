@@ -31,9 +31,10 @@ type Load struct {
 	client *http.Client
 	busy   chan struct{} // one token per request in flight
 
-	mu    sync.Mutex // guards the two below
+	mu    sync.Mutex // guards the three below
 	win   Window
 	since time.Time
+	begun int // how often Begin was called; a request of an earlier time does not count
 }
 
 // NewLoad prepares a load; nothing is sent before Run.
@@ -62,7 +63,7 @@ func NewLoad(o LoadOptions) (*Load, error) {
 // Run sends until ctx ends and returns when the last request has been answered or has timed out.
 // Requests in flight are not cut off, so ending the load makes none of them fail.
 func (l *Load) Run(ctx context.Context) {
-	l.Take() // the first window begins now
+	l.Begin()
 	var flying sync.WaitGroup
 	defer l.client.CloseIdleConnections()
 	defer flying.Wait()
@@ -90,6 +91,15 @@ func (l *Load) Run(ctx context.Context) {
 	}
 }
 
+// Begin drops what was counted and begins a new window. Requests sent before do not count, whenever they
+// end, so what the next Takes return happened after whatever the caller did before Begin.
+func (l *Load) Begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.win, l.since = Window{}, time.Now()
+	l.begun++
+}
+
 // Take returns what was counted since the last Take and begins a new window. A request belongs to the
 // window in which it ended.
 func (l *Load) Take() Window {
@@ -104,10 +114,15 @@ func (l *Load) Take() Window {
 
 // send makes one request. Latency counts from when it was due, so time lost before sending shows too.
 func (l *Load) send(ctx context.Context, due time.Time) {
+	l.mu.Lock()
+	begun := l.begun
+	l.mu.Unlock()
 	pool, err := l.ask(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.win.record(pool, err != nil, time.Since(due))
+	if begun == l.begun {
+		l.win.record(pool, err != nil, time.Since(due))
+	}
 }
 
 // ask returns the pool that answered, "" when none did, and why the request counts as failed.

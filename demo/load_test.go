@@ -148,6 +148,32 @@ func TestLoadIsNeverStuck(t *testing.T) {
 	stop()
 }
 
+// TestLoadBegin: a request that was sent before Begin does not count, though it ends after.
+func TestLoadBegin(t *testing.T) {
+	hold, held := make(chan struct{}), make(chan struct{}, 1)
+	var n atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		version := "2"
+		if n.Add(1) == 1 {
+			version = "1"
+			held <- struct{}{}
+			<-hold
+		}
+		_, _ = w.Write([]byte(`{"version":"` + version + `"}`))
+	}))
+	defer s.Close()
+	l, stop := run(t, LoadOptions{URL: s.URL, Rate: 500, Clients: 4, Users: 1, Pools: map[string]string{"1": "blue", "2": "green"}})
+	<-held
+	l.Begin()
+	close(hold)
+	sum := gather(t, l, "20 requests", func(w *Window) bool { return w.Total.Requests >= 20 })
+	stop()
+	sum.Add(l.Take())
+	if c := sum.Pools["blue"]; c.Requests != 0 {
+		t.Errorf("%d requests of blue, which were sent before", c.Requests)
+	}
+}
+
 func TestNewLoadRefuses(t *testing.T) {
 	good := LoadOptions{URL: "http://127.0.0.1:1/", Rate: 1, Clients: 1, Users: 1}
 	tests := []struct {

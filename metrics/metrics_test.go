@@ -46,7 +46,7 @@ func small() *Registry {
 	r := newRegistry("1.2.3")
 	r.ConfigLoaded(true, "0ff1ce", time.Unix(1_700_000_000, 0))
 	r.ConfigLoaded(true, "c0ffee", time.Unix(1_700_000_060, 500_000_000))
-	r.ConfigLoaded(false, "bad", time.Unix(1_700_000_120, 0))
+	r.ConfigLoaded(false, "c0ffee", time.Unix(1_700_000_060, 500_000_000))
 	r.StateOrigin("fresh")
 	r.StateOrigin("recovered")
 
@@ -277,6 +277,20 @@ func TestRecordingAllocatesNothing(t *testing.T) {
 	})
 	if allocs != 0 {
 		t.Errorf("%v allocations, want none", allocs)
+	}
+}
+
+// TestConfigInForceBesideARefusedFile: the first scrape may come when a newer file was refused already.
+func TestConfigInForceBesideARefusedFile(t *testing.T) {
+	r := newRegistry("1.2.3")
+	r.ConfigLoaded(false, "c0ffee", time.Unix(1_700_000_060, 0))
+	want := []string{
+		`switchback_config_info{digest="c0ffee"} 1`,
+		"switchback_config_last_reload_success_timestamp_seconds 1.70000006e+09",
+		"switchback_config_last_reload_successful 0",
+	}
+	if got := series(t, r, "switchback_config_"); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -104,14 +104,12 @@ func (c *configMetrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{c.successful, c.at, c.info}
 }
 
-// ConfigLoaded tells of an attempt to take a file into force. When it went well, digest is that of the
-// file and at is when; otherwise both are ignored and the figures of the file in force stay.
+// ConfigLoaded tells whether the file last read is in force, and of the file in force, which may be an
+// older one, the digest and since when it is.
 func (r *Registry) ConfigLoaded(ok bool, digest string, at time.Time) {
 	r.config.successful.Set(number(ok))
-	if ok {
-		r.config.at.Set(float64(at.UnixMilli()) / 1000)
-		r.config.info.digest.Store(&digest)
-	}
+	r.config.at.Set(float64(at.UnixMilli()) / 1000)
+	r.config.info.digest.Store(&digest)
 }
 
 // info shows one digest at a time: a vector would show none or two for a moment.

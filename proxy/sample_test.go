@@ -50,8 +50,8 @@ func (r *rig) sampled(pool string) (sum metrics.Counts) {
 	return sum
 }
 
-// finished waits until so many requests of the service ended.
-func (r *rig) finished(n int) *rig {
+// settled waits until so many requests of the service ended.
+func (r *rig) settled(n int) *rig {
 	r.t.Helper()
 	eventually(r.t, fmt.Sprintf("%d requests end", n), func() bool { return r.count("switchback_requests_total", `service="web"`) == n })
 	return r
@@ -129,7 +129,7 @@ func TestSampleOfAnOutcome(t *testing.T) {
 				_, _ = io.Copy(io.Discard, res.Body)
 				_ = res.Body.Close()
 			}
-			got := r.finished(1).sampled("blue")
+			got := r.settled(1).sampled("blue")
 			got.Within[1] = 0 // whether it took a millisecond is not for a test to say
 			if got != test.want {
 				t.Errorf("%+v, want %+v", got, test.want)
@@ -166,12 +166,12 @@ func TestSampleIsBookedAtTheHead(t *testing.T) {
 		t.Errorf("while the body runs: %+v", got)
 	}
 	finish(res)
-	r.finished(1)
+	r.settled(1)
 	if got := r.sampled("blue"); got != (metrics.Counts{}) {
 		t.Errorf("a window that was taken came again: %+v", got)
 	}
 	finish(ask()) //nolint:bodyclose // finish closes it
-	if got := r.finished(2).sampled("blue"); got != (metrics.Counts{Requests: 1, Failed: 1, Apart: 1}) {
+	if got := r.settled(2).sampled("blue"); got != (metrics.Counts{Requests: 1, Failed: 1, Apart: 1}) {
 		t.Errorf("truncated within the window: %+v", got)
 	}
 }
@@ -193,7 +193,7 @@ func TestSampleOfAnUpgrade(t *testing.T) {
 		t.Errorf("while it is open: %+v", got)
 	}
 	_ = c.Close()
-	if got := r.finished(1).sampled("blue"); got != (metrics.Counts{}) {
+	if got := r.settled(1).sampled("blue"); got != (metrics.Counts{}) {
 		t.Errorf("at its end: %+v", got)
 	}
 }
@@ -218,7 +218,7 @@ func TestSampleOfAClientThatLeft(t *testing.T) {
 		_ = res.Body.Close()
 		t.Fatal("an answer came")
 	}
-	got := r.finished(1).sampled("blue")
+	got := r.settled(1).sampled("blue")
 	if got != (metrics.Counts{Requests: 1, Within: [metrics.Thresholds]uint32{1}}) {
 		t.Errorf("%+v", got)
 	}
@@ -248,7 +248,7 @@ func (r *rig) storm(n int, fields func(i int) http.Header) {
 		})
 	}
 	wg.Wait()
-	r.finished(before + n)
+	r.settled(before + n)
 }
 
 func TestSamplesAgreeWithAttempts(t *testing.T) {

@@ -37,7 +37,7 @@ func newDemoCommand() *cobra.Command {
 		Short: "Watch a new version promote itself, or go back by itself",
 		Long: `Start two versions of a small service on free local ports, traffic and switchback in front of them. A healthy version
 promotes itself step by step; a faulty one is rolled back by itself. Then cut over and roll back by hand, and show
-what the users saw. Nothing is left behind.`,
+what the users saw. Ctrl-C ends it early. Nothing is left behind.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := demo.ParseFault(fault)
@@ -79,7 +79,7 @@ var demoPools = []string{"blue", "green"}
 func runDemo(ctx context.Context, out io.Writer, length time.Duration, f demo.Fault) (err error) {
 	dir, err := os.MkdirTemp("", "switchback-demo-")
 	if err != nil {
-		return err
+		return fmt.Errorf("make a folder for the demo: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	s := &stage{out: out, length: length, events: make(chan api.Event, 16)}
@@ -187,7 +187,7 @@ func (s *stage) play(ctx context.Context, n *node, f demo.Fault) error {
 	err = s.script(ctx, f)
 	stop()
 	beside.Wait()
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // ctrl-C is a good end: the table has what was seen
 		return err
 	}
 	_, _ = fmt.Fprintln(s.out)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"regexp"
 	"strconv"
 	"strings"
@@ -12,8 +13,12 @@ import (
 )
 
 // TestDemo plays the whole demonstration: a healthy version promotes itself, a faulty one goes
-// back by itself and promotes itself once it is repaired. Nobody but a faulty version makes a request fail.
+// back by itself. Nobody but a faulty version makes a request fail. How far a version comes in the time there
+// is depends on the machine.
 func TestDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays for most of a minute")
+	}
 	tests := []struct {
 		name  string
 		fault demo.Fault
@@ -22,20 +27,19 @@ func TestDemo(t *testing.T) {
 	}{
 		{
 			"healthy", demo.Fault{},
-			[]string{"as the file says", "healthy, step 1", "healthy, step 2", "healthy, step 3", "healthy, step 4", "rollback by hand"},
-			[]string{"promoted to 25 %: in ", "promoted: green has had 100 %"},
+			[]string{"as the file says", "healthy, step 1", "healthy, step 2"},
+			[]string{"promoted to 25 %: in ", "rollback by hand"},
 		},
 		{
 			"faulty", demo.Fault{Errors: 0.25},
-			[]string{"as the file says", "errors=25%, step 1", "errors=25%, rolled back", "repaired, step 1", "repaired, step 2"},
-			[]string{"rolled back: since ", "while blue failed none of ", "promoted to 25 %: in "},
+			[]string{"as the file says", "errors=25%, step 1", "errors=25%, rolled back"},
+			[]string{"rolled back: since ", "while blue failed none of "},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
 			var out bytes.Buffer
-			if err := runDemo(t.Context(), &out, 27*time.Second, tt.fault); err != nil {
+			if err := runDemo(t.Context(), &out, 18*time.Second, tt.fault); err != nil {
 				t.Fatal(err)
 			}
 			for _, text := range tt.say {
@@ -57,13 +61,41 @@ func TestDemo(t *testing.T) {
 				if failed := r["failed"] != "0"; failed != faulty {
 					t.Errorf("row %d: %s requests failed\n%s", i, r["failed"], out.String())
 				}
-				// A request or two begin before the weights change and end after.
-				if weight, share := number(t, r["weight"]), number(t, r["share"]); weight == 100 && share < 98 || weight == 0 && share > 2 {
+				if weight, share := number(t, r["weight"]), number(t, r["share"]); (weight == 100 || weight == 0) && share != weight {
 					t.Errorf("row %d: weight %v and share %v of blue\n%s", i, weight, share, out.String())
 				}
 			}
 		})
 	}
+}
+
+// TestDemoInterrupted: who has seen enough gets the table of what was seen.
+func TestDemoInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := &untilSeen{text: "rollout start", seen: cancel}
+	if err := runDemo(ctx, out, 15*time.Second, demo.Fault{}); err != nil {
+		t.Fatal(err)
+	}
+	rows := tableRows(out.String())
+	if len(rows) < 1 || rows[0]["share"] != "100.0" {
+		t.Errorf("the table is %v:\n%s", rows, out.String())
+	}
+}
+
+// untilSeen calls seen once the text was written.
+type untilSeen struct {
+	bytes.Buffer
+	text string
+	seen func()
+}
+
+func (u *untilSeen) Write(p []byte) (int, error) {
+	n, err := u.Buffer.Write(p)
+	if strings.Contains(u.String(), u.text) {
+		u.seen()
+	}
+	return n, err
 }
 
 var tableRow = regexp.MustCompile(`(?m)^(?P<phase>\S.*?)\s{2,}(?P<weight>[\d.]+)/[\d.]+\s+(?P<share>[\d.]+)/[\d.]+\s+\d+\s+(?P<failed>\d+)\s`)

@@ -10,9 +10,6 @@ import (
 	"github.com/switchback-proxy/switchback/demo"
 )
 
-// settle is how long a row of the table waits for the requests that began before it. They count there.
-const settle = 3 * time.Millisecond
-
 func share(blue, green float64) api.Weights { return api.Weights{"blue": blue, "green": green} }
 
 // script is the story. A healthy version promotes itself step by step. A faulty one goes back by itself, is
@@ -124,8 +121,8 @@ func (s *stage) rollback(ctx context.Context) error {
 
 // open begins a row of the table. With a command it says what a user would type.
 func (s *stage) open(phase string, weights api.Weights, command string) {
-	<-time.After(settle)
 	s.take()
+	s.load.Begin() // what was sent before the change counts for nobody
 	s.rows = append(s.rows, demo.Row{Phase: phase, Weights: weights})
 	if len(s.rows) == 1 {
 		_, _ = fmt.Fprintf(s.out, "\n%s\n", phase)

@@ -130,7 +130,7 @@ func adviceOn(cmd *cobra.Command, p *api.Error) []string {
 	case api.TypeUnauthorized:
 		return []string{"The token is given with --token-file or SWITCHBACK_TOKEN."}
 	case api.TypePoolNotReady:
-		if cmd.Name() == "cutover" || cmd.Name() == "rollback" {
+		if (cmd.Name() == "cutover" || cmd.Name() == "rollback") && !cmd.Flags().Changed("force") {
 			return []string{"To go with the targets that are up: --force, with a --reason."}
 		}
 	case api.TypeRolloutInProgress:

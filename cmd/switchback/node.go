@@ -53,32 +53,34 @@ type nodeOptions struct {
 
 // openNode brings a file to the point where nothing can go wrong any more but the sockets' traffic:
 // state read, weights in force, probes ready, every address bound. On an error everything is closed.
-func openNode(ctx context.Context, file string, o nodeOptions) (n *node, err error) {
+func openNode(ctx context.Context, file string, o nodeOptions) (*node, error) {
 	c, err := config.Load(file)
 	if err != nil {
 		return nil, err
 	}
-	n = &node{log: o.Log, level: o.Level, version: o.Version, started: c, metrics: metrics.New(o.Version)}
-	defer func() {
-		if err != nil {
-			n.close()
-		}
-	}()
-	n.setLevel(c)
-	n.proxy = proxy.New(proxy.Options{Log: n.log, Metrics: n.metrics})
-	n.checker = health.New(health.Options{Log: n.log, Version: o.Version})
-	if n.watcher, err = config.NewWatcher(file, c, config.WatchOptions{OnPollOnly: n.pollOnly}); err != nil {
-		return nil, err
-	}
-	if err := n.openState(ctx, c); err != nil {
-		return nil, err
-	}
-	n.metrics.Source(n.sample)
-	// Only now: a listener that is open before its table would answer 404.
-	if err := n.listen(c); err != nil {
+	n := &node{log: o.Log, level: o.Level, version: o.Version, started: c, metrics: metrics.New(o.Version)}
+	if err := n.open(ctx, c); err != nil {
+		n.close()
 		return nil, err
 	}
 	return n, nil
+}
+
+// open makes the parts of c. After an error close ends those that are there.
+func (n *node) open(ctx context.Context, c *config.Config) error {
+	n.setLevel(c)
+	n.proxy = proxy.New(proxy.Options{Log: n.log, Metrics: n.metrics})
+	n.checker = health.New(health.Options{Log: n.log, Version: n.version})
+	var err error
+	if n.watcher, err = config.NewWatcher(c.File, c, config.WatchOptions{OnPollOnly: n.pollOnly}); err != nil {
+		return err
+	}
+	if err := n.openState(ctx, c); err != nil {
+		return err
+	}
+	n.metrics.Source(n.sample)
+	// Only now: a listener that is open before its table would answer 404.
+	return n.listen(c)
 }
 
 // openState opens the store and puts the traffic it remembers in force.
