@@ -246,8 +246,12 @@ func (b *bench) ask(t testing.TB, method, target, body string, headers ...string
 	r.Host, r.RemoteAddr = "127.0.0.1:9900", "127.0.0.1:54321"
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
-		if name == "Host" {
+		switch name {
+		case "Host":
 			r.Host = value
+			continue
+		case "Remote": // no field: the peer's address
+			r.RemoteAddr = value
 			continue
 		}
 		r.Header.Add(name, value)

@@ -79,21 +79,29 @@ func TestWrongTokensAreLimitedByAddress(t *testing.T) {
 		}
 		for i := range maxTries {
 			guess := fmt.Sprintf("Authorization: Bearer guess-%d", i)
-			wantProblem(t, b.ask(t, "GET", "/v1/services", "", guess), http.StatusUnauthorized, "")
+			for _, from := range []string{"Remote: 192.0.2.7:5432", "Remote: 127.0.0.1:5432"} {
+				wantProblem(t, b.ask(t, "GET", "/v1/services", "", guess, from), http.StatusUnauthorized, "")
+			}
 		}
-		// The right token is refused as well, or the limit would not hide which guess was right.
 		right := "Authorization: Bearer " + operatorSecret
-		w := b.ask(t, "GET", "/v1/services", "", right)
+		// Everybody on this machine has its address: somebody's stale token locks nobody else out.
+		if w := b.ask(t, "GET", "/v1/services", "", right); w.Code != http.StatusOK {
+			t.Errorf("status = %d for the right token from this machine, want 200", w.Code)
+		}
+		wantProblem(t, b.ask(t, "GET", "/v1/services", "", "Authorization: Bearer guess"), http.StatusTooManyRequests, "")
+		// Elsewhere the right token is refused as well, or the limit would not hide which guess was right.
+		remote := "Remote: 192.0.2.7:5432"
+		w := b.ask(t, "GET", "/v1/services", "", right, remote)
 		wantProblem(t, w, http.StatusTooManyRequests, "Too many wrong tokens")
 		wait, err := strconv.Atoi(w.Header().Get("Retry-After"))
 		if err != nil || wait < 1 || wait > 61 {
 			t.Errorf("Retry-After = %q, want 1 to 61 seconds", w.Header().Get("Retry-After"))
 		}
-		if w := b.ask(t, "GET", "/livez", ""); w.Code != http.StatusOK {
+		if w := b.ask(t, "GET", "/livez", "", remote); w.Code != http.StatusOK {
 			t.Errorf("/livez = %d from a limited address, want 200", w.Code)
 		}
 		time.Sleep(time.Duration(wait) * time.Second)
-		if w := b.ask(t, "GET", "/v1/services", "", right); w.Code != http.StatusOK {
+		if w := b.ask(t, "GET", "/v1/services", "", right, remote); w.Code != http.StatusOK {
 			t.Errorf("status = %d after Retry-After, want 200", w.Code)
 		}
 	})

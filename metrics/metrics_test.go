@@ -70,7 +70,7 @@ func small() *Registry {
 	r.ObserveStore("put", errors.New("disk full"), false, 20*time.Millisecond)
 	r.ObserveStore("put", errors.New("conflict"), true, 2*time.Millisecond)
 	r.ObserveStore("defragment", nil, false, time.Second)
-	r.AccessLogDropped(3)
+	r.LogDropped(3)
 
 	web := r.Connections("web")
 	web.Opened()

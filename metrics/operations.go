@@ -39,7 +39,7 @@ func newOperations() operations {
 		}),
 		origin: gaugeVec("state_origin", "1 for what the state was found to be at the start.", "origin"),
 		logDropped: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: namespace, Name: "access_log_dropped_total", Help: "Lines of the access log that were dropped because the disk was slow.",
+			Namespace: namespace, Name: "log_dropped_total", Help: "Lines of the log, the access log included, that were dropped because nobody took them in time.",
 		}),
 	}
 	for _, op := range storeOps {
@@ -79,8 +79,8 @@ func (r *Registry) StateOrigin(origin string) {
 	}
 }
 
-// AccessLogDropped counts n lines of the access log that were not written. n is not negative.
-func (r *Registry) AccessLogDropped(n int) { r.ops.logDropped.Add(float64(max(n, 0))) }
+// LogDropped counts n lines of the log or the access log that were not written. n is not negative.
+func (r *Registry) LogDropped(n int) { r.ops.logDropped.Add(float64(max(n, 0))) }
 
 // configMetrics tell of the file.
 type configMetrics struct {

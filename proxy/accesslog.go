@@ -74,7 +74,7 @@ func (a *accessLog) close() {
 	select {
 	case <-a.ended:
 	case <-time.After(flushTime):
-		a.metrics.AccessLogDropped(len(a.lines))
+		a.metrics.LogDropped(len(a.lines))
 	}
 }
 
@@ -107,7 +107,7 @@ func (a *accessLog) write(x *exchange, r *http.Request, c client, t *router.Targ
 	select {
 	case a.lines <- fields:
 	default:
-		a.metrics.AccessLogDropped(1)
+		a.metrics.LogDropped(1)
 	}
 }
 

@@ -20,10 +20,11 @@ type Node struct {
 // Config is the file in force and what became of the newest one.
 type Config struct {
 	File     string    `json:"file"`
-	Digest   string    `json:"digest"`    // of the file in force
-	LoadedAt time.Time `json:"loaded_at"` // when it came into force
-	Error    string    `json:"error"`     // why the newest file is not in force; "" when it is
-	Waiting  string    `json:"waiting"`   // what a valid newest file waits for; "" when nothing
+	Digest   string    `json:"digest"`            // of the file in force
+	LoadedAt time.Time `json:"loaded_at"`         // when it came into force
+	Error    string    `json:"error"`             // why the newest file is not in force; "" when it is
+	Waiting  string    `json:"waiting"`           // what a valid newest file waits for; "" when nothing
+	Restart  []string  `json:"restart,omitempty"` // keys of the file in force that take effect at the next start only
 }
 
 // State is how the durable state was found and whether it can be written now.

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/control"
 	"github.com/switchback-proxy/switchback/metrics"
@@ -31,6 +32,19 @@ func (n *node) Swap(t *router.Table) {
 	if parts := needRestart(n.started, t.Config); parts != nil {
 		n.log.Warn("part of the file waits for a restart", zap.Strings("keys", parts))
 	}
+}
+
+// controller adds to what control says of this node what only the node knows.
+type controller struct {
+	*control.Loop
+	node *node
+}
+
+// Overview implements admin.Controller.
+func (c controller) Overview() api.Overview {
+	o := c.Loop.Overview()
+	o.Node.Config.Restart = needRestart(c.node.started, c.node.table.Load().Config)
+	return o
 }
 
 // needRestart names the keys that are read at the start only and differ.

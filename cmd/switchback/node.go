@@ -47,6 +47,7 @@ type node struct {
 // nodeOptions are what serve and demo choose differently.
 type nodeOptions struct {
 	Log     *zap.Logger
+	Lines   *logWriter      // below Log, to count what it drops; nil: none
 	Level   zap.AtomicLevel // set from the file
 	Version string
 }
@@ -59,6 +60,9 @@ func openNode(ctx context.Context, file string, o nodeOptions) (*node, error) {
 		return nil, err
 	}
 	n := &node{log: o.Log, level: o.Level, version: o.Version, started: c, metrics: metrics.New(o.Version)}
+	if o.Lines != nil {
+		o.Lines.dropped.Store(new(n.metrics.LogDropped))
+	}
 	if err := n.open(ctx, c); err != nil {
 		n.close()
 		return nil, err
@@ -107,7 +111,7 @@ func (n *node) openState(ctx context.Context, c *config.Config) error {
 func (n *node) listen(c *config.Config) error {
 	var err error
 	n.admin, err = admin.New(admin.Deps{
-		Config: c.Admin, Controller: n.control, Metrics: http.HandlerFunc(n.scrape), Ready: n.ready, Log: n.log,
+		Config: c.Admin, Controller: controller{n.control, n}, Metrics: http.HandlerFunc(n.scrape), Ready: n.ready, Log: n.log,
 	})
 	if err != nil {
 		return err

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 )
 
 func newServeCommand() *cobra.Command {
@@ -21,8 +19,9 @@ func newServeCommand() *cobra.Command {
 without a restart, a wrong one changes nothing. SIGHUP reads it at once. A second signal ends at once.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			level := zap.NewAtomicLevel()
-			return serve(cmd.Context(), file, nodeOptions{Log: newLogger(cmd.ErrOrStderr(), level), Level: level, Version: buildVersion()})
+			level, lines := zap.NewAtomicLevel(), newLogWriter(cmd.ErrOrStderr())
+			defer lines.Close() // what is not taken in time is lost
+			return serve(cmd.Context(), file, nodeOptions{Log: newLogger(lines, level), Lines: lines, Level: level, Version: buildVersion()})
 		},
 	}
 	cmd.Flags().StringVarP(&file, "config", "c", "switchback.yaml", "the YAML `file`")
@@ -54,13 +53,4 @@ func serve(ctx context.Context, file string, o nodeOptions) error {
 		}
 	}()
 	return n.Run(ctx)
-}
-
-// newLogger writes JSON lines.
-func newLogger(w io.Writer, level zap.AtomicLevel) *zap.Logger {
-	c := zap.NewProductionEncoderConfig()
-	c.EncodeTime = zapcore.RFC3339NanoTimeEncoder
-	c.EncodeDuration = zapcore.StringDurationEncoder
-	c.TimeKey = "time"
-	return zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(c), zapcore.Lock(zapcore.AddSync(w)), level))
 }

@@ -82,6 +82,9 @@ func (p *page) node(n api.Node) {
 	if n.Config.Waiting != "" {
 		p.line("config: waiting: %s", clean(n.Config.Waiting))
 	}
+	if len(n.Config.Restart) > 0 {
+		p.line("config: takes effect at the next start only: %s", strings.Join(n.Config.Restart, ", "))
+	}
 	switch n.State.Origin {
 	case "recovered":
 		p.line("state: recovered at start from the last good copy")
