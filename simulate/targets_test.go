@@ -223,6 +223,9 @@ const seed = 1
 
 // TestTargets plays every target: with few runs, or with -full as many as docs/judge.md states.
 func TestTargets(t *testing.T) {
+	if raced || testing.Short() {
+		t.Skip("plays for seconds; the other tests play the same code")
+	}
 	var page []string
 	for i := range targets {
 		g := &targets[i]
