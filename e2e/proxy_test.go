@@ -25,18 +25,25 @@ type site struct {
 	admin  string
 	tls    string // YAML of the listener's tls, "" for none
 	extra  string // more YAML at the top level
+	more   string // more YAML of the service, each line indented by four
 	pools  map[string][]string
 	api    *api.Client
 	proc   *binary.Process
 }
 
-// newSite prepares one with blue at 100 %; nothing runs yet.
+// newSite prepares one of nginx servers with blue at 100 %; nothing of switchback runs yet.
 func newSite(t *testing.T) *site {
+	t.Helper()
+	return newSiteOf(t, pools(t, "blue", "green"))
+}
+
+// newSiteOf prepares one of servers that run already, two a pool.
+func newSiteOf(t *testing.T, pools map[string][]string) *site {
 	t.Helper()
 	dir := t.TempDir()
 	s := &site{
 		dir: dir, file: filepath.Join(dir, "switchback.yaml"), state: filepath.Join(dir, "state"),
-		listen: binary.Addr(t), admin: binary.Addr(t), pools: pools(t, "blue", "green"),
+		listen: binary.Addr(t), admin: binary.Addr(t), pools: pools,
 	}
 	client, err := api.NewClient("http://"+s.admin, "")
 	if err != nil {
@@ -62,8 +69,8 @@ services:
       green: {version: "2", targets: [%s]}
     weights: {blue: %d, green: %d}
     health: {path: /healthz, every: 500ms, timeout: 400ms}
-`, blue, s.listen, s.tls, s.admin, s.state, s.extra,
-		strings.Join(s.pools["blue"], ", "), strings.Join(s.pools["green"], ", "), blue, 100-blue)
+%s`, blue, s.listen, s.tls, s.admin, s.state, s.extra,
+		strings.Join(s.pools["blue"], ", "), strings.Join(s.pools["green"], ", "), blue, 100-blue, s.more)
 }
 
 // save replaces the file as editors do, beside it and by rename.

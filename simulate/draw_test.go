@@ -8,7 +8,7 @@ import (
 )
 
 // drawn is the number of draws of a test; its bounds are five standard errors.
-const drawn = 400_000
+const drawn = 200_000
 
 func TestPoisson(t *testing.T) {
 	for _, mean := range []float64{0.02, 0.7, 4, 9.99, 10, 25, 475, 9500} {

@@ -46,9 +46,12 @@ type Result struct {
 	Candidate, Baseline string // pools; "" without a run
 }
 
-// worlds is how many services a plan is played in turn on: each is watched for half an hour before its
-// first rollout, and has its own clients.
-const worlds = 8
+// A plan is played in turn on several services, each of which is watched for half an hour before its
+// first rollout and has its own clients.
+const (
+	worlds    = 8
+	runsWorth = 25 // of another service
+)
 
 // Play plays the plan, on as many processors as there are. done, which may be nil, is told how many
 // rollouts are over; it is called by the calling goroutine. When ctx ends, the result holds what was
@@ -59,7 +62,7 @@ func Play(ctx context.Context, p Plan, done func(int)) (Result, error) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	all := make([]*world, min(worlds, p.Runs))
+	all := make([]*world, min(worlds, 1+p.Runs/runsWorth))
 	each(ctx, len(all), nil, func(i int) {
 		all[i] = newWorld(&p, chance(p.Seed, -1-i))
 	})

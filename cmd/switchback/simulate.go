@@ -129,34 +129,33 @@ func outcomes(plan *simulate.Plan, result *simulate.Result) simulated {
 
 func (p *page) simulated(plan *simulate.Plan, result *simulate.Result) {
 	p.line("%s   %s, %s", plan.Service.Name, steps(plan.Service.Rollout), scenario(plan, result))
-	on := "requests on " + result.Candidate
-	if result.Candidate == "" {
-		on = "requests"
-	}
+	on := strings.TrimSuffix("requests on "+result.Candidate, " on ")
 	rows := [][]string{{"outcome", "share", "median", "p95", on, "failed", "by"}}
-	example := ""
-	most := 0
+	var most simulate.Row
 	for _, row := range result.Rows() {
-		if row.Runs == 0 {
-			rows = append(rows, []string{string(row.Outcome), "0 %", none, none, none, none, ""})
-			continue
-		}
-		rows = append(rows, []string{
-			string(row.Outcome), figure(100 * row.Share), calm(row.Median), calm(row.P95),
-			grouped(row.Requests), grouped(row.Bad), blamed(row),
-		})
-		if row.Runs > most {
-			most, example = row.Runs, row.Sentence
+		rows = append(rows, cells(row))
+		if row.Runs > most.Runs {
+			most = row
 		}
 	}
 	p.table("lrrrrrl", rows)
-	if len(result.Runs) < result.Planned {
-		p.line("interrupted: %s of %s, seed %d", grouped(int64(len(result.Runs))), count(result.Planned, "rollout"), plan.Seed)
-	} else {
-		p.line("%s, seed %d", count(result.Planned, "rollout"), plan.Seed)
+	played := grouped(int64(result.Planned)) + " rollouts"
+	if n := len(result.Runs); n < result.Planned {
+		played = fmt.Sprintf("interrupted: %s of %s", grouped(int64(n)), played)
 	}
-	if example != "" {
-		p.line("for example: %s", example)
+	p.line("%s, seed %d", played, plan.Seed)
+	if most.Runs > 0 {
+		p.line("for example: %s", most.Sentence)
+	}
+}
+
+func cells(row simulate.Row) []string {
+	if row.Runs == 0 {
+		return []string{string(row.Outcome), "0 %", none, none, none, none, ""}
+	}
+	return []string{
+		string(row.Outcome), figure(100 * row.Share), calm(row.Median), calm(row.P95),
+		grouped(row.Requests), grouped(row.Bad), blamed(row),
 	}
 }
 
