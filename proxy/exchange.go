@@ -146,9 +146,10 @@ func (x *exchange) fallBack(failed *router.Target) bool {
 	return true
 }
 
-// end books the exchange and lets go of its target. o is what became of the attempt that runs, if one
-// does: OK leaves it at what the response's head said. status is what the client saw.
-func (x *exchange) end(o metrics.Outcome, status int) {
+// end books the exchange, lets go of its target and returns the outcome that was booked. o is what became
+// of the attempt that runs, if one does: OK leaves it at what the response's head said. status is what
+// the client saw.
+func (x *exchange) end(o metrics.Outcome, status int) metrics.Outcome {
 	if o == metrics.OK {
 		o = x.verdict
 	}
@@ -159,4 +160,5 @@ func (x *exchange) end(o metrics.Outcome, status int) {
 	}
 	x.running.leave()
 	x.recorder().Request(status, time.Since(x.began))
+	return o
 }

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"github.com/switchback-proxy/switchback/proxy/h1"
@@ -89,64 +88,65 @@ func hasToken(values []string, token string) bool {
 	return false
 }
 
-// addForwarded tells the target who asked, by both conventions, and that we are on the way.
+// addForwarded tells the target who asked, by both conventions, and that we are on the way. Several lines
+// of a list become one.
 func addForwarded(h http.Header, r *http.Request, c client) {
+	values := make([]string, 0, 5) // one piece of memory for all
+	set := func(name, value string) {
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	add := func(name, value string) {
+		if old := h[name]; len(old) > 0 {
+			value = strings.Join(old, ", ") + ", " + value
+		}
+		set(name, value)
+	}
 	proto := "http"
 	if c.secure {
 		proto = "https"
 	}
+	peer := "unknown"
 	if c.peer.IsValid() {
-		appendList(h, "X-Forwarded-For", c.peer.String())
+		peer = c.peer.String()
+		add("X-Forwarded-For", peer)
 	}
 	if !c.trusted || h.Get("X-Forwarded-Proto") == "" {
-		h["X-Forwarded-Proto"] = []string{proto}
+		set("X-Forwarded-Proto", proto)
 	}
 	if (!c.trusted || h.Get("X-Forwarded-Host") == "") && r.Host != "" {
-		h["X-Forwarded-Host"] = []string{r.Host}
+		set("X-Forwarded-Host", r.Host)
 	}
-	appendList(h, "Forwarded", forwardedElement(c.peer, r.Host, proto))
-	version := "1.1"
+	add("Forwarded", forwardedElement(peer, r.Host, proto))
 	switch {
 	case r.ProtoMajor == 2:
-		version = "2.0"
+		add("Via", "2.0 switchback")
 	case r.ProtoMinor == 0:
-		version = "1.0"
+		add("Via", "1.0 switchback")
+	default:
+		add("Via", "1.1 switchback")
 	}
-	appendList(h, "Via", version+" switchback")
 }
 
 // forwardedElement is one element of RFC 7239: addresses with colons and hosts are quoted.
-func forwardedElement(peer netip.Addr, host, proto string) string {
-	var b strings.Builder
-	b.WriteString("for=")
-	switch {
-	case !peer.IsValid():
-		b.WriteString("unknown")
-	case peer.Is4():
-		b.WriteString(peer.String())
-	default:
-		b.WriteString(`"[` + peer.String() + `]"`)
+func forwardedElement(peer, host, proto string) string {
+	if strings.Contains(peer, ":") {
+		peer = `"[` + peer + `]"`
 	}
-	if host != "" { // HTTP/1.0 may come without
-		b.WriteString(`;host="` + host + `"`)
+	if host == "" { // HTTP/1.0 may come without
+		return "for=" + peer + ";proto=" + proto
 	}
-	b.WriteString(";proto=" + proto)
-	return b.String()
-}
-
-// appendList adds to a comma-separated field, so that several lines become one.
-func appendList(h http.Header, name, value string) {
-	if old := h[name]; len(old) > 0 {
-		value = strings.Join(old, ", ") + ", " + value
-	}
-	h[name] = []string{value}
+	return "for=" + peer + `;host="` + host + `";proto=` + proto
 }
 
 // copyFields copies a response's fields to the client without those of the connection.
 func copyFields(dst, src http.Header) {
 	removeHopByHop(src)
 	for name, values := range src {
-		dst[name] = append(dst[name], values...)
+		if have := dst[name]; have != nil {
+			values = append(have, values...)
+		}
+		dst[name] = values
 	}
 	if _, ok := dst["Content-Type"]; !ok {
 		dst["Content-Type"] = nil // or the server guesses one

@@ -25,10 +25,12 @@ type gate struct {
 	stopping atomic.Bool
 	gauge    *metrics.Connections
 	open     atomic.Int64 // connections
+	mu       sync.Mutex   // guards silent
+	silent   map[*guard]struct{}
 }
 
 func newGate(l Listener, gauge *metrics.Connections) *gate {
-	g := &gate{Listener: l, ready: make(chan net.Conn), gauge: gauge}
+	g := &gate{Listener: l, ready: make(chan net.Conn), gauge: gauge, silent: map[*guard]struct{}{}}
 	g.ctx, g.end = context.WithCancel(context.Background())
 	if l.Certificates != nil {
 		g.tls = l.Certificates.config()
@@ -43,7 +45,7 @@ func (g *gate) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		return newGuard(c, c, g.Config.Timeouts.Header), nil
+		return g.guard(c, c), nil
 	}
 	select {
 	case c := <-g.ready:
@@ -100,12 +102,35 @@ func (g *gate) handshake(c *accepted) {
 	}
 	var conn net.Conn = t
 	if t.ConnectionState().NegotiatedProtocol != "h2" {
-		conn = newGuard(t, c, g.Config.Timeouts.Header)
+		conn = g.guard(t, c)
 	}
 	select {
 	case g.ready <- conn:
 	case <-g.ctx.Done():
 		_ = c.Close()
+	}
+}
+
+// guard puts a guard before c, which is socket or TLS above it.
+func (g *gate) guard(c net.Conn, socket *accepted) *guard {
+	u := newGuard(c, socket, g.Config.Timeouts.Header)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.silent[u] = struct{}{}
+	u.spoke = func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.silent, u)
+	}
+	return u
+}
+
+// closeSilent closes connections on which no request has come yet. net/http would wait for one.
+func (g *gate) closeSilent() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for u := range g.silent {
+		_ = u.socket.Close()
 	}
 }
 

@@ -27,6 +27,7 @@ type guard struct {
 	timed    bool          // the head that is incomplete has its deadline
 	refused  bool
 
+	spoke     func()      // called at the first request or the end; nil afterwards
 	serving   atomic.Bool // a request is being answered
 	hung      atomic.Bool // nothing more is passed on
 	lingering atomic.Bool // the client may still be sending when we close
@@ -62,10 +63,16 @@ func guardOf(r *http.Request) *guard {
 	return g
 }
 
-// noteState follows net/http.
+// noteState follows net/http, which calls it in one goroutine for each connection.
 func noteState(c net.Conn, state http.ConnState) {
-	if g, ok := c.(*guard); ok {
-		g.serving.Store(state == http.StateActive)
+	g, ok := c.(*guard)
+	if !ok || state == http.StateNew {
+		return
+	}
+	g.serving.Store(state == http.StateActive)
+	if g.spoke != nil {
+		g.spoke()
+		g.spoke = nil
 	}
 }
 

@@ -125,7 +125,7 @@ func (x *exchange) abandon() {
 // finish ends the exchange and writes its line in the access log.
 func (x *exchange) finish(r *http.Request, c client, o metrics.Outcome, status int, bytes int64) {
 	target := x.target
-	x.end(o, status)
+	o = x.end(o, status)
 	x.server.access.write(x, r, c, target, o, status, bytes)
 }
 

@@ -20,6 +20,7 @@ type outgoing struct {
 	host    string // as the client named it
 	upload  *upload
 	interim interim
+	trace   httptrace.ClientTrace
 
 	conn      *upstreamConn // got last; nil while another one is looked for
 	kept      bool          // conn has carried requests before
@@ -49,12 +50,11 @@ func newOutgoing(ctx context.Context, w http.ResponseWriter, r *http.Request, c 
 		req.Header["Connection"] = []string{"Upgrade"}
 		req.Header["Upgrade"] = []string{"websocket"}
 	}
-	o.request = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn:        func(string) { o.conn = nil },
-		GotConn:        o.gotConn,
-		Got100Continue: func() { o.continued.Store(true) },
-		Got1xxResponse: o.interim.got,
-	}))
+	o.trace = httptrace.ClientTrace{GetConn: o.getConn, GotConn: o.gotConn, Got1xxResponse: o.interim.got}
+	if up != nil {
+		o.trace.Got100Continue = func() { o.continued.Store(true) }
+	}
+	o.request = req.WithContext(httptrace.WithClientTrace(ctx, &o.trace))
 	return o
 }
 
@@ -96,6 +96,8 @@ func (o *outgoing) url(t *router.Target) *url.URL {
 	u.Path, _ = url.PathUnescape(o.client.path) // Decide refused what does not unescape
 	return u
 }
+
+func (o *outgoing) getConn(string) { o.conn = nil }
 
 func (o *outgoing) gotConn(info httptrace.GotConnInfo) {
 	o.kept = info.Reused

@@ -49,9 +49,19 @@ func start(t testing.TB, file string, upstreams map[string]string) *rig {
 func startListener(t testing.TB, file string, upstreams map[string]string, change func(*config.Listener)) *rig {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
+	r := startLog(t, core, file, upstreams, change)
+	r.logs = logs
+	return r
+}
+
+func nop() *zap.Logger            { return zap.NewNop() }
+func registry() *metrics.Registry { return metrics.New("test") }
+
+func startLog(t testing.TB, core zapcore.Core, file string, upstreams map[string]string, change func(*config.Listener)) *rig {
+	t.Helper()
 	log := zap.New(core)
-	m := metrics.New("test")
-	r := &rig{t: t, server: proxy.New(proxy.Options{Log: log, Metrics: m}), metrics: m, logs: logs, finished: make(chan struct{})}
+	m := registry()
+	r := &rig{t: t, server: proxy.New(proxy.Options{Log: log, Metrics: m}), metrics: m, finished: make(chan struct{})}
 	r.swap(file, upstreams)
 	l := r.table.Config.Listeners[0]
 	if change != nil {
@@ -310,14 +320,25 @@ func closed(t testing.TB) string {
 	return "http://" + ln.Addr().String()
 }
 
-// scrape returns the lines of /metrics that begin with one of the prefixes.
+// scrape returns the lines of /metrics that begin with one of the prefixes and are not zero.
 func (r *rig) scrape(prefixes ...string) string {
+	var out []string
+	for line := range strings.SplitSeq(r.scrapeAll(prefixes...), "\n") {
+		if !strings.HasSuffix(line, " 0") {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+// scrapeAll is scrape with what is zero.
+func (r *rig) scrapeAll(prefixes ...string) string {
 	w := httptest.NewRecorder()
 	r.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	var out []string
 	for line := range strings.SplitSeq(w.Body.String(), "\n") {
 		for _, p := range prefixes {
-			if strings.HasPrefix(line, p) && !strings.HasSuffix(line, " 0") {
+			if strings.HasPrefix(line, p) {
 				out = append(out, line)
 			}
 		}

@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/proxy/h1"
@@ -15,6 +16,8 @@ import (
 
 // copyBuffer is what one read of a body takes at most.
 const copyBuffer = 32 << 10
+
+var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
 // relay sends a target's response to the client, as it comes, and finishes the exchange. A body that
 // breaks off resets the client: it must never look complete.
@@ -104,8 +107,8 @@ func (x *exchange) copyBody(w http.ResponseWriter, res *http.Response, waits boo
 			return 0, errClientWrite{err}
 		}
 	}
-	buf := x.server.buffers.Get().(*[copyBuffer]byte) //nolint:errcheck // only these are put
-	defer x.server.buffers.Put(buf)
+	buf := copyBuffers.Get().(*[copyBuffer]byte) //nolint:errcheck // only these are put
+	defer copyBuffers.Put(buf)
 	var sum int64
 	for {
 		n, err := res.Body.Read(buf[:])
@@ -129,8 +132,8 @@ func (x *exchange) copyBody(w http.ResponseWriter, res *http.Response, waits boo
 
 // isEventStream reports whether a response ends when its peers want.
 func isEventStream(res *http.Response) bool {
-	t, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	return err == nil && t == "text/event-stream"
+	kind, _, _ := strings.Cut(res.Header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(kind), "text/event-stream")
 }
 
 // announceResponseTrailers says which fields will follow the body, and returns them.

@@ -98,6 +98,7 @@ func (s *Server) drain(srv *http.Server, gate *gate) {
 	quiet, cancelQuiet := context.WithTimeout(hard, closeLinger)
 	defer cancelQuiet()
 	until(quiet, gate.empty)
+	gate.closeSilent()
 	_ = srv.Shutdown(hard) // an error is the hard end
 	if !until(hard, s.running.empty) {
 		s.log.Warn("requests cut at the shutdown timeout", zap.Int("requests", s.running.count()))

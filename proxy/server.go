@@ -6,7 +6,6 @@ package proxy
 
 import (
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 
 	"go.uber.org/zap"
@@ -36,7 +35,6 @@ type Server struct {
 	access   *accessLog
 	closing  atomic.Bool // answers tell clients to open their next connection elsewhere
 	drains   drains
-	buffers  sync.Pool
 }
 
 // snapshot is what is swapped: immutable, held by a request from start to end.
@@ -54,7 +52,6 @@ func New(o Options) *Server {
 		unrouted: o.Metrics.Recorder("", ""),
 		refusals: o.Metrics.Refusals(append(h1.Reasons(), refusalReasons...)...),
 		access:   newAccessLog(o.Log, o.Metrics),
-		buffers:  sync.Pool{New: func() any { return new([copyBuffer]byte) }},
 	}
 	if s.random == nil {
 		s.random = func() [2]uint64 { return [2]uint64{rand.Uint64(), rand.Uint64()} } //nolint:gosec // ChaCha8, seeded by the system

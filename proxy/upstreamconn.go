@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,7 @@ import (
 // ends the connection before another client could read it.
 type upstreamConn struct {
 	net.Conn
-	raw syscall.RawConn // of the socket; nil where there is none to look into
+	peek *peek // into the socket; nil where that cannot be
 
 	mu      sync.Mutex // guards the next five; never held while reading
 	scanner h1.ResponseScanner
@@ -42,7 +43,7 @@ var errUnusable = errors.New("kept connection cannot be used again")
 func newUpstreamConn(c, socket net.Conn) *upstreamConn {
 	u := &upstreamConn{Conn: c}
 	if s, ok := socket.(syscall.Conn); ok {
-		u.raw, _ = s.SyscallConn() // an error leaves it nil
+		u.peek = newPeek(s)
 	}
 	return u
 }
@@ -81,11 +82,18 @@ func (c *upstreamConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// ReadFrom is how the transport copies a body of known length.
+func (c *upstreamConn) ReadFrom(r io.Reader) (int64, error) {
+	buf := copyBuffers.Get().(*[copyBuffer]byte) //nolint:errcheck // only these are put
+	defer copyBuffers.Put(buf)
+	return io.CopyBuffer(struct{ io.Writer }{c}, r, buf[:])
+}
+
 // begin looks at a kept connection once more before the first byte of a request goes out.
 func (c *upstreamConn) begin() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.waiting && c.reused && c.raw != nil && !quiet(c.raw) {
+	if c.waiting && c.reused && c.peek != nil && !c.peek.quiet() {
 		_ = c.Close()
 		return errUnusable
 	}

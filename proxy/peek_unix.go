@@ -1,0 +1,39 @@
+//go:build unix
+
+package proxy
+
+import (
+	"errors"
+	"syscall"
+)
+
+// peek looks into a socket without reading from it. It is made once for a connection, because it is used
+// for every request; one goroutine at a time may use it.
+type peek struct {
+	raw  syscall.RawConn
+	look func(fd uintptr)
+	buf  [1]byte
+	err  error
+}
+
+// newPeek is nil when the socket is closed already.
+func newPeek(c syscall.Conn) *peek {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	p := &peek{raw: raw}
+	p.look = func(fd uintptr) {
+		_, _, p.err = syscall.Recvfrom(int(fd), p.buf[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT) //nolint:gosec // a descriptor fits
+	}
+	return p
+}
+
+// quiet reports whether the connection is open and nothing has arrived on it that is not read. Below TLS
+// that may be a record without content; such a one follows a handshake, not an answer.
+func (p *peek) quiet() bool {
+	if err := p.raw.Control(p.look); err != nil {
+		return false
+	}
+	return errors.Is(p.err, syscall.EAGAIN) || errors.Is(p.err, syscall.EINTR)
+}
