@@ -2,7 +2,7 @@ package judge
 
 import "math"
 
-// WarmUp is how long after its start a rollout is not judged by latency, in seconds of windows: slow
+// WarmUp is how long after its start a rollout is not judged by latencies, in seconds of windows: slow
 // first requests are not the version's fault. Failures count from the first request.
 const WarmUp = 30.0
 
@@ -59,7 +59,8 @@ func (t *Trial) Observe(p *Policy, m *Memory, w Window) {
 		switch {
 		case c.Kind == Value:
 			r.observeScrape(c, counts.Scrape, !w.Past)
-		case c.Kind == Latency && (warm || counts.Threshold <= 0):
+		case warm && (c.Kind == Latency || c.Kind == Slow):
+		case c.Kind == Latency && counts.Threshold <= 0:
 		default:
 			t.observeCounts(r, c, role.absolute, &counts, m, &w)
 		}

@@ -168,6 +168,7 @@ func TestStepAndForgive(t *testing.T) {
 
 func TestWarmUpIsForLatencyOnly(t *testing.T) {
 	p := defaultPolicy()
+	p.Checks = append(p.Checks, full().Checks[4])
 	var m Memory
 	var tr Trial
 	for second := range 40 {
@@ -180,6 +181,9 @@ func TestWarmUpIsForLatencyOnly(t *testing.T) {
 	}
 	if got := tr.metrics[1].windows; got != 5 {
 		t.Errorf("latency: %d windows, want 5: 30 seconds of warm-up and 5 paused", got)
+	}
+	if got := tr.metrics[4].windows; got != 5 {
+		t.Errorf("fixed threshold: %d windows, want 5", got)
 	}
 	if tr.metrics[1].candidate.Requests != 5*25 {
 		t.Errorf("latency totals have the warm-up: %v", tr.metrics[1].candidate)

@@ -164,7 +164,7 @@ func (f *Finding) limit(c *Check, m *metric, calm bool) {
 	case !c.compared() && m.candidate.Requests == 0:
 		f.Outcome, f.lean = Missing, false
 	case !calm || m.streak > 0:
-		f.Outcome = Undecided
+		f.Outcome, f.lean = Undecided, f.lean && m.streak == 0
 	case !c.compared():
 		f.Outcome = Pass
 	}
