@@ -160,6 +160,9 @@ func TestStepAndForgive(t *testing.T) {
 	if got := tr.Finding(&p, 0); got.Against != 0 || got.Outcome != Missing {
 		t.Errorf("forgiven: %+v", got)
 	}
+	if want := (Trial{next: 0.5, seconds: 20}); tr != want {
+		t.Errorf("more than the warm-up is left: %+v", tr.metrics[0])
+	}
 	tr.Observe(&p, &m, seen(&p, Tally{25, 0}, Tally{475, 0}))
 	if got := tr.metrics[0]; got.windows != 1 || got.proofs != 1 || got.bad != 0 {
 		t.Errorf("after both: %+v", got)
@@ -196,7 +199,7 @@ func TestWarmUpIsForLatencyOnly(t *testing.T) {
 func TestLatencyNeedsAThreshold(t *testing.T) {
 	p := Policy{Checks: []Check{{Name: "p99", Kind: Latency, Quantile: 0.99, MaxRatio: 1.2}}}
 	var m Memory
-	tr := Trial{seconds: WarmUp}
+	tr := Trial{seconds: WarmUp.Seconds()}
 	w := seen(&p, Tally{25, 25}, Tally{475, 0})
 	w.Checks[0].Threshold = 0
 	tr.Observe(&p, &m, w)
@@ -305,7 +308,7 @@ func FuzzObserve(f *testing.F) {
 	f.Fuzz(func(t *testing.T, n, e, bn, be, odds, seconds, cell, next float64, flags uint8) {
 		p := full()
 		var m Memory
-		tr := Trial{seconds: WarmUp}
+		tr := Trial{seconds: WarmUp.Seconds()}
 		tr.Step(next)
 		for i := range 5 {
 			w := seen(&p, Tally{n, e}, Tally{bn, be})
