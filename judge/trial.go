@@ -19,8 +19,8 @@ type Trial struct {
 }
 
 // Step begins a step whose success leads to weight next, above 0 and at most 1, else taken as 1: promote
-// evidence and the totals start anew, roll-back evidence goes on. It also serves where evidence for promotion must be
-// gathered again: after a step back, a resume, a change of targets.
+// evidence and the totals start anew, roll-back evidence goes on. It also serves where evidence for
+// promotion must be gathered again: after a step back, a resume, a change of targets.
 func (t *Trial) Step(next float64) {
 	t.next = 1
 	if next > 0 && next < 1 {
