@@ -44,6 +44,7 @@ func TestObserveIsTheReference(t *testing.T) {
 			near(t, "For after 3", f.For, -0.32877406058358083)
 		}
 	}
+	near(t, "For after 7, when it fails", tr.Finding(&p, 0).For, tr.metrics[0].logProof())
 	if v := tr.Verdict(&p); v.Outcome != Fail || v.Check != 0 {
 		t.Errorf("after 7 windows %+v, want errors to fail", v)
 	}

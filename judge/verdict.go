@@ -118,6 +118,10 @@ func (f *Finding) take(p *Policy, r role, m *metric) {
 		f.Against, f.Absolute = suspicion, r.absolute
 	}
 	f.lean = f.lean && suspicion < math.Log(leanAgainst)
+	if c.compared() && !r.absolute {
+		f.For, f.Trouble = m.logProof(), m.trouble
+		f.lean = f.lean && f.For >= math.Log(leanProof) && !m.trouble
+	}
 	f.judge(p, c, r, m, suspicion)
 }
 
@@ -139,9 +143,6 @@ func (f *Finding) judge(p *Policy, c *Check, r role, m *metric, suspicion float6
 	case r.absolute || !c.compared():
 		f.limit(c, m, suspicion < alarm/2)
 	default:
-		f.For = m.logProof()
-		f.lean = f.lean && f.For >= math.Log(leanProof) && !m.trouble
-		f.Trouble = m.trouble
 		f.Outcome = compared(m, f.For >= -math.Log(p.beta()) && suspicion < alarm/2 && m.streak == 0 && !m.trouble)
 	}
 }
