@@ -93,7 +93,7 @@ func TestPlanKeepsItsWord(t *testing.T) {
 	tr := Traffic{Rate: 500, Weight: 0.05, Next: 0.25}
 	bad := &model{rate: 500, base: 0.001, bad: 0.011}
 	plan := p.Plan(0, &newActors(bad, p, 2).memory, tr)
-	_, _, mean := detections(60, bad, p, 0.05, 3600, 2)
+	_, mean := detections(t, 60, bad, p, 3600, 2)
 	if ratio := mean / plan.Catch[1].Need.Requests; ratio < 0.5 || ratio > 1.5 {
 		t.Errorf("+1 point took %.0f requests, planned were %.0f", mean, plan.Catch[1].Need.Requests)
 	}

@@ -66,7 +66,7 @@ func (a *actors) again() *actors {
 
 // learn gives the memory what it would have before a rollout.
 func (a *actors) learn() {
-	seconds := 60
+	seconds := 600
 	switch {
 	case a.batch > 0 && long:
 		seconds = 6 * 3600

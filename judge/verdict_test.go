@@ -8,7 +8,7 @@ import (
 
 // play gives the same window so often.
 func play(p *Policy, w Window, n int) (Trial, Memory) {
-	tr := Trial{seconds: WarmUp}
+	tr := Trial{seconds: WarmUp.Seconds()}
 	var m Memory
 	tr.Step(0.25)
 	for range n {
