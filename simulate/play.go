@@ -53,9 +53,8 @@ type second struct {
 	epoch  rollout.Epoch
 }
 
-// play plays the rollout until it ends, or holds and waits for a person. An error says why it could not
-// begin, or that ctx ended.
-func (w *world) play(ctx context.Context, r *rand.Rand) (Run, error) {
+// start begins a rollout. An error says why it cannot.
+func (w *world) start(r *rand.Rand) (*player, error) {
 	p := &player{world: w, traffic: newTraffic(w, r), memory: w.memory, facts: rollout.Facts{}, last: -1}
 	for i := range w.service.Pools {
 		p.facts[w.service.Pools[i].Name] = rollout.Ready{Up: 1}
@@ -64,9 +63,15 @@ func (w *world) play(ctx context.Context, r *rand.Rand) (Run, error) {
 		p.outage = time.Duration(r.Int64N(n)) * time.Second
 	}
 	if err := p.step(rollout.File{At: begin}); err != nil {
-		return Run{}, err
+		return nil, err
 	}
-	if err := p.command(rollout.VerbStart); err != nil {
+	return p, p.command(rollout.VerbStart)
+}
+
+// play plays a rollout until it ends, or holds and waits for a person.
+func (w *world) play(ctx context.Context, r *rand.Rand) (Run, error) {
+	p, err := w.start(r)
+	if err != nil {
 		return Run{}, err
 	}
 	for p.outcome() == "" {

@@ -1,5 +1,0 @@
-//go:build race
-
-package judge
-
-func init() { underRace = true }
