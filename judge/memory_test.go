@@ -113,7 +113,7 @@ func TestThresholds(t *testing.T) {
 	if got := m.Lag(&p); got != time.Minute {
 		t.Errorf("lag %v, want a minute at most", got)
 	}
-	none := errorsOnly(1, 0.002)
+	none := errorsOnly(0.002)
 	if got := new(Memory).Lag(&none); got != 250*time.Millisecond {
 		t.Errorf("lag %v, want the least", got)
 	}

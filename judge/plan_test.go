@@ -7,7 +7,7 @@ import (
 )
 
 func TestPlanOfErrors(t *testing.T) {
-	p := errorsOnly(1, 0.002)
+	p := errorsOnly(0.002)
 	var m Memory
 	m.Learn(&p, Window{Checks: []Counts{{Baseline: Tally{1e6, 0}}}})
 	plan := p.Plan(0, &m, Traffic{Rate: 20, Weight: 0.05, Next: 0.25, Deadline: 30 * time.Minute})
@@ -36,7 +36,7 @@ func TestPlanOfErrors(t *testing.T) {
 }
 
 func TestPlanWithTooLittleTraffic(t *testing.T) {
-	p := errorsOnly(1, 0.002)
+	p := errorsOnly(0.002)
 	var m Memory
 	m.Learn(&p, Window{Checks: []Counts{{Baseline: Tally{1e5, 1000}}}})
 	plan := p.Plan(0, &m, Traffic{Rate: 2, Weight: 0.05, Next: 0.25, Deadline: 30 * time.Minute})
@@ -101,7 +101,7 @@ func TestPlanOfOtherKinds(t *testing.T) {
 }
 
 func TestRemainingShrinks(t *testing.T) {
-	p := errorsOnly(1, 0.002)
+	p := errorsOnly(0.002)
 	var m Memory
 	var tr Trial
 	tr.Step(0.25)

@@ -11,6 +11,6 @@ func defaultPolicy() Policy {
 }
 
 // errorsOnly spends all of alpha on one check.
-func errorsOnly(ratio, increase float64) Policy {
-	return Policy{Checks: []Check{{Name: "errors", Kind: Errors, MaxRatio: ratio, MaxIncrease: increase}}}
+func errorsOnly(increase float64) Policy {
+	return Policy{Checks: []Check{{Name: "errors", Kind: Errors, MaxRatio: 1, MaxIncrease: increase}}}
 }

@@ -87,7 +87,7 @@ func TestNothingIsLostOfTheCapital(t *testing.T) {
 }
 
 func TestWindowsThatCannotBeUsed(t *testing.T) {
-	p := errorsOnly(1, 0.002)
+	p := errorsOnly(0.002)
 	tests := []struct {
 		name                string
 		odds                float64
@@ -128,7 +128,7 @@ func TestWindowsThatCannotBeUsed(t *testing.T) {
 }
 
 func TestPastWindowsAreRollBackEvidenceOnly(t *testing.T) {
-	p := errorsOnly(1, 0.002)
+	p := errorsOnly(0.002)
 	var m Memory
 	var tr Trial
 	w := seen(&p, Tally{25, 0}, Tally{475, 0})
@@ -144,7 +144,7 @@ func TestPastWindowsAreRollBackEvidenceOnly(t *testing.T) {
 }
 
 func TestStepAndForgive(t *testing.T) {
-	p := errorsOnly(1, 0.002)
+	p := errorsOnly(0.002)
 	var m Memory
 	var tr Trial
 	tr.Step(0.25)
