@@ -121,9 +121,8 @@ func sayWaiting(e *evidence, p *judge.Policy, r *rollout.Rollout, v judge.Verdic
 	if said, ok := e.Trial.Trouble(p, m, scene(r)); ok {
 		return said
 	}
-	warm := time.Duration(judge.WarmUp * float64(time.Second))
-	if v.Outcome == judge.Missing && p.Checks[v.Check].Kind == judge.Latency && r.Step == 1 && e.Observed < warm {
-		return fmt.Sprintf("the warm-up of %s, %s more", r.Candidate, sayTime(warm-e.Observed))
+	if v.Outcome == judge.Missing && p.Checks[v.Check].Kind == judge.Latency && r.Step == 1 && e.Observed < judge.WarmUp {
+		return fmt.Sprintf("the warm-up of %s, %s more", r.Candidate, sayTime(judge.WarmUp-e.Observed))
 	}
 	need := e.Trial.Remaining(p, v.Check, m, tr)
 	f := e.Trial.Finding(p, v.Check)

@@ -98,9 +98,9 @@ func (r *trial) until(t *testing.T, limit time.Duration, what string, ok func(ap
 }
 
 // observed waits until the step has been watched for some time.
-func (r *trial) observed(t *testing.T, least time.Duration) api.Rollout {
+func (r *trial) observed(t *testing.T, least time.Duration) {
 	t.Helper()
-	return r.until(t, 3*least+20*time.Second, "the step is watched for "+least.String(), func(got api.Rollout) bool {
+	r.until(t, 3*least+20*time.Second, "the step is watched for "+least.String(), func(got api.Rollout) bool {
 		return got.Running() && duration(t, got.Observed) >= least
 	})
 }

@@ -109,7 +109,7 @@ func TestRolloutSharedTrouble(t *testing.T) {
 	if n := r.green.failed.Load() - before; n < 200 {
 		t.Fatalf("green failed only %d requests, so nothing was shown", n)
 	}
-	r.until(t, 90*time.Second, "the next step", func(got api.Rollout) bool { return got.Step == 2 || !got.Running() })
+	r.until(t, 4*time.Minute, "the next step", func(got api.Rollout) bool { return got.Step == 2 || !got.Running() })
 	for _, e := range r.events(t) {
 		t.Logf("%s: %s", e.Type, e.Sentence)
 		if e.After["green"] == 0 && e.Before["green"] > 0 {

@@ -41,8 +41,9 @@ func Shift(r float64) int { return int(math.Ceil(octave * math.Log2(r))) }
 func clampBucket(i int) int { return max(-shifted, min(i, buckets-1)) }
 
 // Histogram remembers the latencies of a pool, fading with a half-life of 5 minutes. The zero Histogram
-// is empty. It counts from 1 ms to 16.4 s, or, when the first latencies lie below a millisecond, from
-// 15.6 µs to 256 ms; what is shorter or longer goes into the outermost bucket.
+// is empty. It counts from 1 ms to 16.4 s, or, for services that answer within a millisecond, from
+// 15.6 µs to 256 ms; what is shorter or longer goes into the outermost bucket. The first latencies
+// choose the unit; it changes only when it stops fitting.
 type Histogram struct {
 	fine   bool
 	counts [buckets]float64
@@ -75,12 +76,28 @@ func (h *Histogram) Learn(bins []Bin, seconds float64) {
 	if len(bins) == 0 {
 		return
 	}
-	if h.Total() < 1 {
-		h.counts = [buckets]float64{}
-		h.fine = short(bins)
+	switch all := h.Total(); {
+	case all < 1:
+		*h = Histogram{fine: short(bins)}
+	case h.fine && h.counts[buckets-1] > all/20:
+		h.coarsen()
+	case !h.fine && h.counts[0] > all/2 && h.Above(finest) < all/100:
+		*h = Histogram{fine: true} // what lies below a millisecond was not told apart
 	}
 	for _, b := range bins {
 		h.counts[h.place(clampBucket(b.Bucket))] += clean(b.Count)
+	}
+}
+
+// finest is the last bucket that a fine histogram tells from longer ones.
+const finest = buckets - 2 - shifted
+
+// coarsen moves the counts into the longer unit.
+func (h *Histogram) coarsen() {
+	old := h.counts
+	*h = Histogram{}
+	for i, n := range &old {
+		h.counts[max(0, i-shifted)] += n
 	}
 }
 
@@ -94,7 +111,7 @@ func short(bins []Bin) bool {
 		if b.Bucket < 0 {
 			below += n
 		}
-		if b.Bucket+shifted >= buckets-1 {
+		if b.Bucket > finest {
 			beyond += n
 		}
 	}

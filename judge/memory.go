@@ -75,7 +75,7 @@ const (
 // Lag is how long after a window's end its outcomes are taken as known: long enough for four times the
 // baseline's p99 and for the longest threshold and a second more, within 0.25 s and a minute.
 func (m *Memory) Lag(p *Policy) time.Duration {
-	lag := time.Duration(leastLag)
+	lag := leastLag
 	if p99, ok := m.Threshold(0.99); ok {
 		lag = max(lag, 4*p99)
 	}

@@ -51,6 +51,25 @@ func TestHistogramChoosesItsUnit(t *testing.T) {
 	}
 }
 
+// TestHistogramChangesItsUnit starts with slow first requests, settles within a millisecond and becomes
+// slow later.
+func TestHistogramChangesItsUnit(t *testing.T) {
+	var h Histogram
+	for _, took := range []time.Duration{5 * time.Millisecond, 300 * time.Microsecond, 2 * time.Second} {
+		for range 900 {
+			h.Learn([]Bin{{BucketOf(took), 10}}, 1)
+		}
+		b, _ := h.Quantile(0.5)
+		if got := UpperBound(b); got < took || float64(got) > 1.023*float64(took) {
+			t.Errorf("p50 %v, want about %v", got, took)
+		}
+	}
+	h.Learn([]Bin{{BucketOf(300 * time.Microsecond), 10}}, 1)
+	if h.fine {
+		t.Error("one quick window changed the unit")
+	}
+}
+
 func TestHistogramFadesAndMerges(t *testing.T) {
 	var a, b Histogram
 	a.Learn([]Bin{{100, 64}}, 0)
@@ -94,7 +113,7 @@ func TestThresholds(t *testing.T) {
 	if got := m.Lag(&p); got != time.Minute {
 		t.Errorf("lag %v, want a minute at most", got)
 	}
-	none := errorsOnly(1, 0.002)
+	none := errorsOnly(0.002)
 	if got := new(Memory).Lag(&none); got != 250*time.Millisecond {
 		t.Errorf("lag %v, want the least", got)
 	}

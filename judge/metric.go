@@ -52,12 +52,14 @@ func (m *metric) troubled(kind Kind, g *guess) bool {
 func (m *metric) restart() {
 	m.proof, m.proofs = [len(fractions)]float64{}, 0
 	m.candidate, m.baseline = Tally{}, Tally{}
+	m.threshold, m.last = 0, [2]float64{}
 }
 
 // forget begins the roll-back evidence again.
 func (m *metric) forget() {
 	m.against, m.windows = [len(stakes)]float64{}, 0
 	m.changes, m.streak, m.bad, m.pending = 0, 0, 0, false
+	m.recent, m.trouble = Tally{}, false
 }
 
 // observe bets on a usable window. A zero proof line leaves the promote evidence alone.

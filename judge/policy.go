@@ -13,8 +13,8 @@ const (
 	MaxMetrics = 24 // of these, and of the absolute limits beside them, together
 )
 
-// Policy is what a rollout is judged by. It must not change during a trial: evidence is kept by the
-// position of a check. A Policy is only read.
+// Policy is what a rollout is judged by. Evidence is kept by the position of a check, so the checks must
+// not change unless both kinds of evidence begin anew, see Trial.Forgive. A Policy is only read.
 type Policy struct {
 	Alpha  float64 // chance that an acceptable candidate is ever rolled back, over the whole rollout; 0 takes 0.01
 	Beta   float64 // chance that an unacceptable candidate is promoted in a step; 0 takes 0.05

@@ -1,10 +1,13 @@
 package judge
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
-// WarmUp is how long after its start a rollout is not judged by latency, in seconds of windows: slow
-// first requests are not the version's fault. Failures count from the first request.
-const WarmUp = 30.0
+// WarmUp is how long after its start a rollout is not judged by latencies, in time that windows cover:
+// slow first requests are not the version's fault. Failures count from the first request.
+const WarmUp = 30 * time.Second
 
 // Trial is the evidence of one rollout so far: a plain value without pointers, about 200 bytes a check.
 // The zero Trial is a rollout that begins; call Step before the first window. Its JSON brings every
@@ -16,8 +19,8 @@ type Trial struct {
 }
 
 // Step begins a step whose success leads to weight next, above 0 and at most 1, else taken as 1: promote
-// evidence and the totals start anew, roll-back evidence goes on. It also serves where evidence for promotion must be
-// gathered again: after a step back, a resume, a change of targets.
+// evidence and the totals start anew, roll-back evidence goes on. It also serves where evidence for
+// promotion must be gathered again: after a step back, a resume, a change of targets.
 func (t *Trial) Step(next float64) {
 	t.next = 1
 	if next > 0 && next < 1 {
@@ -29,7 +32,8 @@ func (t *Trial) Step(next float64) {
 }
 
 // Forgive restarts the roll-back evidence, after a person or a step back has answered it. The rollout's
-// alpha is then spent once more.
+// alpha is then spent once more. Together with Step it leaves nothing but the warm-up, as changed checks
+// need it.
 func (t *Trial) Forgive() {
 	for i := range t.metrics {
 		t.metrics[i].forget()
@@ -50,7 +54,7 @@ func (t *Trial) Next() float64 {
 // change of weights stays marked for the next window that can be used. Nonsense counts as nothing: what
 // is negative or not a number as 0, more bad requests than requests as all of them.
 func (t *Trial) Observe(p *Policy, m *Memory, w Window) {
-	warm := t.seconds < WarmUp
+	warm := t.seconds < WarmUp.Seconds()
 	for slot, role := range p.roles() {
 		c := &p.Checks[role.check]
 		counts := w.counts(role.check)
@@ -59,7 +63,8 @@ func (t *Trial) Observe(p *Policy, m *Memory, w Window) {
 		switch {
 		case c.Kind == Value:
 			r.observeScrape(c, counts.Scrape, !w.Past)
-		case c.Kind == Latency && (warm || counts.Threshold <= 0):
+		case warm && (c.Kind == Latency || c.Kind == Slow):
+		case c.Kind == Latency && counts.Threshold <= 0:
 		default:
 			t.observeCounts(r, c, role.absolute, &counts, m, &w)
 		}

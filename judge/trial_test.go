@@ -44,6 +44,7 @@ func TestObserveIsTheReference(t *testing.T) {
 			near(t, "For after 3", f.For, -0.32877406058358083)
 		}
 	}
+	near(t, "For after 7, when it fails", tr.Finding(&p, 0).For, tr.metrics[0].logProof())
 	if v := tr.Verdict(&p); v.Outcome != Fail || v.Check != 0 {
 		t.Errorf("after 7 windows %+v, want errors to fail", v)
 	}
@@ -86,7 +87,7 @@ func TestNothingIsLostOfTheCapital(t *testing.T) {
 }
 
 func TestWindowsThatCannotBeUsed(t *testing.T) {
-	p := errorsOnly(1, 0.002)
+	p := errorsOnly(0.002)
 	tests := []struct {
 		name                string
 		odds                float64
@@ -127,7 +128,7 @@ func TestWindowsThatCannotBeUsed(t *testing.T) {
 }
 
 func TestPastWindowsAreRollBackEvidenceOnly(t *testing.T) {
-	p := errorsOnly(1, 0.002)
+	p := errorsOnly(0.002)
 	var m Memory
 	var tr Trial
 	w := seen(&p, Tally{25, 0}, Tally{475, 0})
@@ -143,7 +144,7 @@ func TestPastWindowsAreRollBackEvidenceOnly(t *testing.T) {
 }
 
 func TestStepAndForgive(t *testing.T) {
-	p := errorsOnly(1, 0.002)
+	p := errorsOnly(0.002)
 	var m Memory
 	var tr Trial
 	tr.Step(0.25)
@@ -160,6 +161,9 @@ func TestStepAndForgive(t *testing.T) {
 	if got := tr.Finding(&p, 0); got.Against != 0 || got.Outcome != Missing {
 		t.Errorf("forgiven: %+v", got)
 	}
+	if want := (Trial{next: 0.5, seconds: 20}); tr != want {
+		t.Errorf("more than the warm-up is left: %+v", tr.metrics[0])
+	}
 	tr.Observe(&p, &m, seen(&p, Tally{25, 0}, Tally{475, 0}))
 	if got := tr.metrics[0]; got.windows != 1 || got.proofs != 1 || got.bad != 0 {
 		t.Errorf("after both: %+v", got)
@@ -168,6 +172,7 @@ func TestStepAndForgive(t *testing.T) {
 
 func TestWarmUpIsForLatencyOnly(t *testing.T) {
 	p := defaultPolicy()
+	p.Checks = append(p.Checks, full().Checks[4])
 	var m Memory
 	var tr Trial
 	for second := range 40 {
@@ -181,6 +186,9 @@ func TestWarmUpIsForLatencyOnly(t *testing.T) {
 	if got := tr.metrics[1].windows; got != 5 {
 		t.Errorf("latency: %d windows, want 5: 30 seconds of warm-up and 5 paused", got)
 	}
+	if got := tr.metrics[4].windows; got != 5 {
+		t.Errorf("fixed threshold: %d windows, want 5", got)
+	}
 	if tr.metrics[1].candidate.Requests != 5*25 {
 		t.Errorf("latency totals have the warm-up: %v", tr.metrics[1].candidate)
 	}
@@ -192,7 +200,7 @@ func TestWarmUpIsForLatencyOnly(t *testing.T) {
 func TestLatencyNeedsAThreshold(t *testing.T) {
 	p := Policy{Checks: []Check{{Name: "p99", Kind: Latency, Quantile: 0.99, MaxRatio: 1.2}}}
 	var m Memory
-	tr := Trial{seconds: WarmUp}
+	tr := Trial{seconds: WarmUp.Seconds()}
 	w := seen(&p, Tally{25, 25}, Tally{475, 0})
 	w.Checks[0].Threshold = 0
 	tr.Observe(&p, &m, w)
@@ -301,7 +309,7 @@ func FuzzObserve(f *testing.F) {
 	f.Fuzz(func(t *testing.T, n, e, bn, be, odds, seconds, cell, next float64, flags uint8) {
 		p := full()
 		var m Memory
-		tr := Trial{seconds: WarmUp}
+		tr := Trial{seconds: WarmUp.Seconds()}
 		tr.Step(next)
 		for i := range 5 {
 			w := seen(&p, Tally{n, e}, Tally{bn, be})

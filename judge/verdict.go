@@ -118,6 +118,10 @@ func (f *Finding) take(p *Policy, r role, m *metric) {
 		f.Against, f.Absolute = suspicion, r.absolute
 	}
 	f.lean = f.lean && suspicion < math.Log(leanAgainst)
+	if c.compared() && !r.absolute {
+		f.For, f.Trouble = m.logProof(), m.trouble
+		f.lean = f.lean && f.For >= math.Log(leanProof) && !m.trouble
+	}
 	f.judge(p, c, r, m, suspicion)
 }
 
@@ -139,9 +143,6 @@ func (f *Finding) judge(p *Policy, c *Check, r role, m *metric, suspicion float6
 	case r.absolute || !c.compared():
 		f.limit(c, m, suspicion < alarm/2)
 	default:
-		f.For = m.logProof()
-		f.lean = f.lean && f.For >= math.Log(leanProof) && !m.trouble
-		f.Trouble = m.trouble
 		f.Outcome = compared(m, f.For >= -math.Log(p.beta()) && suspicion < alarm/2 && m.streak == 0 && !m.trouble)
 	}
 }
@@ -164,7 +165,7 @@ func (f *Finding) limit(c *Check, m *metric, calm bool) {
 	case !c.compared() && m.candidate.Requests == 0:
 		f.Outcome, f.lean = Missing, false
 	case !calm || m.streak > 0:
-		f.Outcome = Undecided
+		f.Outcome, f.lean = Undecided, f.lean && m.streak == 0
 	case !c.compared():
 		f.Outcome = Pass
 	}

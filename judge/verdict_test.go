@@ -8,7 +8,7 @@ import (
 
 // play gives the same window so often.
 func play(p *Policy, w Window, n int) (Trial, Memory) {
-	tr := Trial{seconds: WarmUp}
+	tr := Trial{seconds: WarmUp.Seconds()}
 	var m Memory
 	tr.Step(0.25)
 	for range n {
@@ -23,7 +23,7 @@ func TestVerdict(t *testing.T) {
 	}
 	limited := Policy{Checks: []Check{{Name: "errors", Kind: Errors, MaxRatio: 1, MaxIncrease: 0.002, Max: 0.05}}}
 	onlyLimit := Policy{Checks: []Check{{Name: "errors", Kind: Errors, Max: 0.05}}}
-	observed := errorsOnly(1, 0.002)
+	observed := errorsOnly(0.002)
 	observed.Checks = append(observed.Checks, Check{Name: "slow", Kind: Slow, Over: 1, MaxRatio: 1, ObserveOnly: true})
 	scrape := func(candidate, baseline float64) Window {
 		return Window{Seconds: 1, Checks: []Counts{{Scrape: Scrape{Taken: true, Candidate: candidate, Baseline: baseline}}}}
@@ -40,12 +40,12 @@ func TestVerdict(t *testing.T) {
 		want     Outcome
 		absolute bool
 	}{
-		{"nothing seen", errorsOnly(1, 0.002), Window{}, 100, Missing, false},
-		{"no baseline", errorsOnly(1, 0.002), counts(Tally{25, 25}, Tally{}), 100, Missing, false},
-		{"one window", errorsOnly(1, 0.002), counts(Tally{25, 0}, Tally{475, 0}), 1, Undecided, false},
-		{"healthy", errorsOnly(1, 0.002), counts(Tally{25, 0}, Tally{475, 0}), 60, Pass, false},
-		{"dead", errorsOnly(1, 0.002), counts(Tally{1, 1}, Tally{19, 0}), 3, Fail, false},
-		{"two bad ones are too few", errorsOnly(1, 0), counts(Tally{0.5, 0.5}, Tally{475, 0}), 5, Undecided, false},
+		{"nothing seen", errorsOnly(0.002), Window{}, 100, Missing, false},
+		{"no baseline", errorsOnly(0.002), counts(Tally{25, 25}, Tally{}), 100, Missing, false},
+		{"one window", errorsOnly(0.002), counts(Tally{25, 0}, Tally{475, 0}), 1, Undecided, false},
+		{"healthy", errorsOnly(0.002), counts(Tally{25, 0}, Tally{475, 0}), 60, Pass, false},
+		{"dead", errorsOnly(0.002), counts(Tally{1, 1}, Tally{19, 0}), 3, Fail, false},
+		{"two bad ones are too few", errorsOnly(0), counts(Tally{0.5, 0.5}, Tally{475, 0}), 5, Undecided, false},
 		{"both dead, but there is a limit", limited, counts(Tally{25, 25}, Tally{475, 475}), 10, Fail, true},
 		{"limit alone, kept", onlyLimit, counts(Tally{25, 1}, Tally{475, 0}), 10, Pass, true},
 		{"limit alone, broken", onlyLimit, counts(Tally{25, 5}, Tally{475, 475}), 30, Fail, true},
@@ -78,7 +78,7 @@ func TestVerdict(t *testing.T) {
 
 // TestObservedFails shows that an observed check shows its failure and stops nothing.
 func TestObservedFails(t *testing.T) {
-	p := errorsOnly(1, 0.002)
+	p := errorsOnly(0.002)
 	p.Checks[0].ObserveOnly = true
 	tr, _ := play(&p, Window{Seconds: 1, Checks: []Counts{{Candidate: Tally{25, 25}, Baseline: Tally{475, 0}}}}, 10)
 	if got := tr.Finding(&p, 0).Outcome; got != Fail {
@@ -91,7 +91,7 @@ func TestObservedFails(t *testing.T) {
 
 // TestTrouble lets a dependency of both pools break: no verdict until it is back.
 func TestTrouble(t *testing.T) {
-	p := errorsOnly(1, 0.002)
+	p := errorsOnly(0.002)
 	s := Scene{Candidate: "green", Baseline: "blue", Since: "14:10"}
 	for down, known := range map[float64]int{0.3: 1200, 1: 0} {
 		tr, m := play(&p, Window{Seconds: 1, Checks: []Counts{{Candidate: Tally{25, 0}, Baseline: Tally{475, 0}}}}, known)
@@ -124,7 +124,7 @@ func TestTrouble(t *testing.T) {
 
 // TestSuspicionHoldsPromotionUp has a proof of one thing and a suspicion of another at once.
 func TestSuspicionHoldsPromotionUp(t *testing.T) {
-	p := errorsOnly(1, 0.002)
+	p := errorsOnly(0.002)
 	tr, _ := play(&p, Window{Seconds: 1, Checks: []Counts{{Candidate: Tally{25, 0}, Baseline: Tally{475, 0}}}}, 60)
 	if v := tr.Verdict(&p); v.Outcome != Pass || !v.Lean {
 		t.Fatalf("%+v, want a pass that leans good", v)

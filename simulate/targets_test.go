@@ -175,7 +175,7 @@ func untilJudged(p *Plan, r Result) float64 {
 }
 
 // untilJudgedWarm leaves out the time in which latencies do not count yet.
-func untilJudgedWarm(p *Plan, r Result) float64 { return untilJudged(p, r) - judge.WarmUp }
+func untilJudgedWarm(p *Plan, r Result) float64 { return untilJudged(p, r) - judge.WarmUp.Seconds() }
 
 func requestsKnown(_ *Plan, r Result) float64 {
 	return median(r, func(run Run) float64 { return float64(run.Known) })
