@@ -146,6 +146,7 @@ func TestTruncatedResponse(t *testing.T) {
 					var res *http.Response
 					if res, err = http.ReadResponse(bufio.NewReader(c), nil); err == nil {
 						_, err = io.Copy(io.Discard, res.Body)
+						_ = res.Body.Close()
 					}
 					_ = c.Close()
 					r = plain
@@ -366,6 +367,7 @@ func TestTimeouts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer res.Body.Close()
 		if _, err := io.Copy(io.Discard, res.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("body ended with %v", err)
 		}

@@ -5,10 +5,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/router"
+	"go.uber.org/zap"
 )
 
 // accessQueue is how many lines wait for the disk before lines are dropped and counted.

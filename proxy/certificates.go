@@ -11,9 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/config"
+	"go.uber.org/zap"
 )
 
 // certificateCheck is how often the files of a listener's certificates are read again.

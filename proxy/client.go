@@ -136,7 +136,7 @@ func validLength(r *http.Request) bool {
 		return true
 	}
 	n, err := strconv.ParseUint(lengths[0], 10, 63)
-	return len(lengths) == 1 && err == nil && (n == 0 || r.ContentLength == int64(n)) //nolint:gosec // 63 bits
+	return len(lengths) == 1 && err == nil && (n == 0 || r.ContentLength == int64(n))
 }
 
 func validTarget(r *http.Request) bool {

@@ -4,9 +4,8 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/router"
+	"go.uber.org/zap"
 )
 
 // drains bounds how long ordinary requests may stay on a pool that lost its weight. Long-lived ones are

@@ -211,17 +211,26 @@ func TestForwardsResponses(t *testing.T) {
 		{"nothing is invented", "GET", "1.1", "HTTP/1.1 200 OK\r\n" + date + "Content-Length: 15\r\n\r\n<html>hi</html>", "HTTP/1.1 200 OK", map[string]string{
 			"Content-Type": "", "Date": "Sun, 06 Nov 1994 08:49:37 GMT", "Server": "", "Via": "", "Content-Length": "15",
 		}, "<html>hi</html>"},
-		{"nothing is decoded", "GET", "1.1", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00", "HTTP/1.1 200 OK",
-			map[string]string{"Content-Encoding": "gzip", "Content-Length": "4"}, "\x1f\x8b\x08\x00"},
+		{
+			"nothing is decoded", "GET", "1.1", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00", "HTTP/1.1 200 OK",
+			map[string]string{"Content-Encoding": "gzip", "Content-Length": "4"},
+			"\x1f\x8b\x08\x00",
+		},
 		{"hop by hop", "GET", "1.1", "HTTP/1.1 200 OK\r\nConnection: keep-alive, X-Drop, Set-Cookie\r\nX-Drop: 1\r\nSet-Cookie: a=b\r\nKeep-Alive: timeout=5\r\n" +
 			"Proxy-Authenticate: Basic\r\nUpgrade: h2c\r\nX-Keep: 1\r\nSwitchback-Reason: theirs\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK", map[string]string{
 			"X-Drop": "", "Keep-Alive": "", "Proxy-Authenticate": "", "Upgrade": "", "X-Keep": "1", "Set-Cookie": "", "Switchback-Reason": "theirs",
 		}, ""},
-		{"HEAD", "HEAD", "1.1", "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nContent-Type: text/x\r\n\r\n", "HTTP/1.1 200 OK",
-			map[string]string{"Content-Length": "1234", "Content-Type": "text/x"}, ""},
+		{
+			"HEAD", "HEAD", "1.1", "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nContent-Type: text/x\r\n\r\n", "HTTP/1.1 200 OK",
+			map[string]string{"Content-Length": "1234", "Content-Type": "text/x"},
+			"",
+		},
 		{"HEAD without length", "HEAD", "1.1", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK", map[string]string{"Content-Length": "", "Transfer-Encoding": ""}, ""},
-		{"304", "GET", "1.1", "HTTP/1.1 304 Not Modified\r\nContent-Length: 1234\r\nContent-Type: text/x\r\nEtag: \"x\"\r\n\r\n", "HTTP/1.1 304 Not Modified",
-			map[string]string{"Content-Length": "1234", "Content-Type": "text/x", "Etag": `"x"`, "Transfer-Encoding": ""}, ""},
+		{
+			"304", "GET", "1.1", "HTTP/1.1 304 Not Modified\r\nContent-Length: 1234\r\nContent-Type: text/x\r\nEtag: \"x\"\r\n\r\n", "HTTP/1.1 304 Not Modified",
+			map[string]string{"Content-Length": "1234", "Content-Type": "text/x", "Etag": `"x"`, "Transfer-Encoding": ""},
+			"",
+		},
 		{"304 without length", "GET", "1.1", "HTTP/1.1 304 Not Modified\r\n\r\n", "HTTP/1.1 304 Not Modified", map[string]string{"Content-Length": "", "Transfer-Encoding": ""}, ""},
 		{"204", "GET", "1.1", "HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 204 No Content", map[string]string{"Content-Length": "", "Transfer-Encoding": ""}, ""},
 		{"204 with length", "GET", "1.1", "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 204 No Content", map[string]string{"Content-Length": ""}, ""},
@@ -553,7 +562,7 @@ func TestIssuesCookie(t *testing.T) {
 }
 
 // cookieOf is ours among the cookies of an answer.
-func cookieOf(t testing.TB, res *http.Response) *http.Cookie {
+func cookieOf(t testing.TB, res *reply) *http.Cookie {
 	t.Helper()
 	for _, c := range res.Cookies() {
 		if c.Name == "id" {

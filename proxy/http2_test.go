@@ -59,7 +59,7 @@ func TestHTTP2Semantics(t *testing.T) {
 	})
 	r := startTLS(t, one, map[string]string{"blue": blue})
 	client := tlsClient(t, true)
-	ask := func(method, path string, body io.Reader, trailer http.Header) (*http.Response, string) {
+	ask := func(method, path string, body io.Reader, trailer http.Header) (*reply, string) {
 		req, _ := http.NewRequestWithContext(t.Context(), method, "https://"+r.addr+path, body)
 		req.Trailer = trailer
 		return doWith(t, client, req)
@@ -130,20 +130,20 @@ func (s *stream) headers(flags byte, id uint32, fields [][2]string) {
 	s.frame(frameHeaders, flags|endHeaders, id, block)
 }
 
-// next returns the next frame of a type, with the stream it belongs to.
-func (s *stream) next(kinds ...byte) (kind byte, id uint32, payload []byte, err error) {
+// next returns the next frame of one of the types.
+func (s *stream) next(kinds ...byte) (kind byte, payload []byte, err error) {
 	for {
 		var head [9]byte
 		if _, err := io.ReadFull(s.conn, head[:]); err != nil {
-			return 0, 0, nil, err
+			return 0, nil, err
 		}
 		payload := make([]byte, int(head[0])<<16|int(head[1])<<8|int(head[2]))
 		if _, err := io.ReadFull(s.conn, payload); err != nil {
-			return 0, 0, nil, err
+			return 0, nil, err
 		}
 		for _, k := range kinds {
 			if k == head[3] {
-				return k, binary.BigEndian.Uint32(head[5:]), payload, nil
+				return k, payload, nil
 			}
 		}
 	}
@@ -151,7 +151,7 @@ func (s *stream) next(kinds ...byte) (kind byte, id uint32, payload []byte, err 
 
 // outcome is the status of the next answer, or how stream or connection ended.
 func (s *stream) outcome() string {
-	kind, _, p, err := s.next(frameHeaders, frameReset, frameGoAway)
+	kind, p, err := s.next(frameHeaders, frameReset, frameGoAway)
 	switch {
 	case err != nil:
 		return "closed"
@@ -316,7 +316,7 @@ func TestHTTP2GoAway(t *testing.T) {
 	<-arrived
 	r.stop()
 	for _, s := range []*stream{idle, busy} {
-		if _, _, p, err := s.next(frameGoAway); err != nil || binary.BigEndian.Uint32(p[4:]) != 0 {
+		if _, p, err := s.next(frameGoAway); err != nil || binary.BigEndian.Uint32(p[4:]) != 0 {
 			t.Errorf("no graceful GOAWAY: %v %x", err, p)
 		}
 	}
@@ -329,7 +329,7 @@ func TestHTTP2GoAway(t *testing.T) {
 // serverName is the first name of the certificate that a client meets.
 func (r *rig) serverName(ask string) string {
 	r.t.Helper()
-	c, err := tls.Dial("tcp", r.addr, &tls.Config{ServerName: ask, InsecureSkipVerify: true}) //nolint:gosec // the name is what is tested
+	c, err := tls.Dial("tcp", r.addr, &tls.Config{ServerName: ask, InsecureSkipVerify: true})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func newPeek(c syscall.Conn) *peek {
 	}
 	p := &peek{raw: raw}
 	p.look = func(fd uintptr) {
-		_, _, p.err = syscall.Recvfrom(int(fd), p.buf[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT) //nolint:gosec // a descriptor fits
+		_, _, p.err = syscall.Recvfrom(int(fd), p.buf[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 	}
 	return p
 }

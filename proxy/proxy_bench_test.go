@@ -70,6 +70,7 @@ func newBenchClient(b *testing.B, addr, request string) *benchClient {
 	if err != nil {
 		b.Fatal(err)
 	}
+	defer res.Body.Close()
 	if body, err := io.ReadAll(res.Body); res.StatusCode != 200 || len(body) != 1024 || err != nil {
 		b.Fatalf("answer is %d with %d bytes, %v", res.StatusCode, len(body), err)
 	}

@@ -16,14 +16,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-	"go.uber.org/zap/zaptest/observer"
-
 	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/proxy"
 	"github.com/switchback-proxy/switchback/router"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // rig is a running proxy in front of real sockets.
@@ -129,8 +128,32 @@ func (r *rig) swap(file string, upstreams map[string]string) *router.Table {
 	return table
 }
 
+// reply is a response whose body has been read.
+type reply struct {
+	Status     string
+	StatusCode int
+	Proto      string
+	Header     http.Header
+	Trailer    http.Header
+	Close      bool
+	cookies    []*http.Cookie
+}
+
+func (r *reply) Cookies() []*http.Cookie { return r.cookies }
+
+// finish reads and closes the body.
+func finish(t testing.TB, res *http.Response) (*reply, string) {
+	t.Helper()
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("read body: %v", err)
+	}
+	return &reply{res.Status, res.StatusCode, res.Proto, res.Header, res.Trailer, res.Close, res.Cookies()}, string(body)
+}
+
 // get asks the proxy and returns status, fields and body.
-func (r *rig) get(path string, fields ...string) (*http.Response, string) {
+func (r *rig) get(path string, fields ...string) (*reply, string) {
 	r.t.Helper()
 	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "http://"+r.addr+path, nil)
 	if err != nil {
@@ -145,7 +168,7 @@ func (r *rig) get(path string, fields ...string) (*http.Response, string) {
 	return do(r.t, req)
 }
 
-func do(t testing.TB, req *http.Request) (*http.Response, string) {
+func do(t testing.TB, req *http.Request) (*reply, string) {
 	t.Helper()
 	return doWith(t, &http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
@@ -154,18 +177,13 @@ func do(t testing.TB, req *http.Request) (*http.Response, string) {
 	}, req)
 }
 
-func doWith(t testing.TB, client *http.Client, req *http.Request) (*http.Response, string) {
+func doWith(t testing.TB, client *http.Client, req *http.Request) (*reply, string) {
 	t.Helper()
 	res, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatalf("read body: %v", err)
-	}
-	return res, string(body)
+	return finish(t, res)
 }
 
 // raw sends bytes as they are and returns everything that comes back until the connection ends.
@@ -283,18 +301,13 @@ func lineOf(t testing.TB, head, name string) string {
 }
 
 // answer reads one response off a client's connection.
-func answer(t testing.TB, br *bufio.Reader, method string) (*http.Response, string) {
+func answer(t testing.TB, br *bufio.Reader, method string) (*reply, string) {
 	t.Helper()
 	res, err := http.ReadResponse(br, &http.Request{Method: method})
 	if err != nil {
 		t.Fatalf("read answer: %v", err)
 	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatalf("read body: %v", err)
-	}
-	return res, string(body)
+	return finish(t, res)
 }
 
 // head reads up to the empty line.

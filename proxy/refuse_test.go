@@ -334,7 +334,7 @@ func TestPlainHTTPOnTLS(t *testing.T) {
 	if strings.Contains(string(all), "200 OK") {
 		t.Errorf("served without TLS: %q", all)
 	}
-	old := &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, InsecureSkipVerify: true} //nolint:gosec // what is tested
+	old := &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, InsecureSkipVerify: true}
 	if c, err := tls.Dial("tcp", r.addr, old); err == nil {
 		_ = c.Close()
 		t.Error("TLS 1.1 was accepted")

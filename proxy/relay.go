@@ -22,7 +22,7 @@ var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 // relay sends a target's response to the client, as it comes, and finishes the exchange. A body that
 // breaks off resets the client: it must never look complete.
 func (x *exchange) relay(ctx context.Context, w http.ResponseWriter, r *http.Request, c client, out *outgoing, res *http.Response) {
-	defer res.Body.Close() //nolint:errcheck // nothing to do about it
+	defer res.Body.Close()
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		x.tunnel(ctx, w, r, c, res)
 		return
@@ -107,7 +107,7 @@ func (x *exchange) copyBody(w http.ResponseWriter, res *http.Response, waits boo
 			return 0, errClientWrite{err}
 		}
 	}
-	buf := copyBuffers.Get().(*[copyBuffer]byte) //nolint:errcheck // only these are put
+	buf := copyBuffers.Get().(*[copyBuffer]byte)
 	defer copyBuffers.Put(buf)
 	var sum int64
 	for {
@@ -175,7 +175,7 @@ func (x *exchange) issueCookie(h http.Header, c client) {
 	if d.Issue == "" {
 		return
 	}
-	cookie := http.Cookie{
+	cookie := http.Cookie{ //nolint:gosec // Secure is for those who came by TLS
 		Name: d.Issue, Value: string(router.AppendID(nil, d.ID)), Path: "/",
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.https,
 	}

@@ -13,10 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/router"
+	"go.uber.org/zap"
 )
 
 const pair = `services: {web: {balance: round_robin, pools: {blue: ["{{a}}", "{{b}}"]}, weights: {blue: 100}}}`

@@ -8,10 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/switchback-proxy/switchback/config"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-
-	"github.com/switchback-proxy/switchback/config"
 )
 
 const (

@@ -8,11 +8,10 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 
-	"go.uber.org/zap"
-
 	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/proxy/h1"
 	"github.com/switchback-proxy/switchback/router"
+	"go.uber.org/zap"
 )
 
 // Options of a Server. Log and Metrics must be set.

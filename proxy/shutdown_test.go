@@ -12,9 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/switchback-proxy/switchback/proxy"
+	"go.uber.org/goleak"
 )
 
 // Clients that keep their connections busy hear that they end before they do.
@@ -52,6 +51,7 @@ func TestShutdownLosesNothing(t *testing.T) {
 					if body, err := io.ReadAll(res.Body); string(body) != "ok" || err != nil {
 						t.Errorf("answer is %d %q %v", res.StatusCode, body, err)
 					}
+					_ = res.Body.Close()
 					served.Add(1)
 					if res.Close {
 						return

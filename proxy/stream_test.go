@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"crypto/sha256"
 	"fmt"
-	"hash"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -80,6 +79,7 @@ func TestHeadBeforeBody(t *testing.T) {
 		if b, err := io.ReadAll(res.Body); string(b) != "body" || err != nil {
 			t.Errorf("%sbody is %q %v", framing, b, err)
 		}
+		_ = res.Body.Close()
 		_ = c.Close()
 	}
 }
@@ -174,7 +174,7 @@ func (s *sequence) Read(p []byte) (int, error) {
 }
 
 func sum(r io.Reader) string {
-	var h hash.Hash = sha256.New()
+	h := sha256.New()
 	n, err := io.Copy(h, r)
 	return fmt.Sprintf("%d %x %v", n, h.Sum(nil), err)
 }

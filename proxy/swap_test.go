@@ -187,6 +187,7 @@ func (d *draining) ask(path string, fields string) <-chan string {
 			result <- err.Error()
 			return
 		}
+		defer res.Body.Close()
 		body, _ := io.ReadAll(res.Body)
 		result <- fmt.Sprintf("%d %s%s", res.StatusCode, res.Header.Get("Switchback-Reason"), body)
 	}()

@@ -164,7 +164,7 @@ func tlsClient(t testing.TB, http2 bool) *http.Client {
 }
 
 // getTLS asks the proxy over TLS.
-func (r *rig) getTLS(http2 bool, path string) (*http.Response, string) {
+func (r *rig) getTLS(http2 bool, path string) (*reply, string) {
 	r.t.Helper()
 	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "https://"+r.addr+path, nil)
 	if err != nil {

@@ -28,7 +28,7 @@ func (x *exchange) tunnel(ctx context.Context, w http.ResponseWriter, r *http.Re
 		x.finish(r, c, metrics.Unexpected, http.StatusInternalServerError, 0)
 		return
 	}
-	defer conn.Close() //nolint:errcheck // nothing to do about it
+	defer conn.Close()
 	_ = conn.SetDeadline(time.Time{})
 	if g, ok := conn.(*guard); ok {
 		g.upgraded()

@@ -84,7 +84,7 @@ func (c *upstreamConn) Write(p []byte) (int, error) {
 
 // ReadFrom is how the transport copies a body of known length.
 func (c *upstreamConn) ReadFrom(r io.Reader) (int64, error) {
-	buf := copyBuffers.Get().(*[copyBuffer]byte) //nolint:errcheck // only these are put
+	buf := copyBuffers.Get().(*[copyBuffer]byte)
 	defer copyBuffers.Put(buf)
 	return io.CopyBuffer(struct{ io.Writer }{c}, r, buf[:])
 }
@@ -163,7 +163,7 @@ func (c *upstreamConn) read(p []byte) (int, error) {
 }
 
 // readAhead spares body bytes the way through the buffer.
-func (c *upstreamConn) readAhead(p []byte) (n int, err error, done bool) { //nolint:revive // done says whether the error is one
+func (c *upstreamConn) readAhead(p []byte) (n int, err error, done bool) {
 	c.mu.Lock()
 	ahead := c.scanner.Ahead()
 	c.mu.Unlock()

@@ -23,7 +23,7 @@ func socket(t testing.TB, serve func(ctx context.Context, c *websocket.Conn)) st
 			t.Errorf("accept: %v", err)
 			return
 		}
-		defer c.CloseNow() //nolint:errcheck // gone already
+		defer c.CloseNow()
 		c.SetReadLimit(-1)
 		serve(r.Context(), c)
 	})
@@ -52,6 +52,9 @@ func (r *rig) websocket(secure bool) *websocket.Conn {
 	})
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	if res.Body != nil { // which it is not, but who reads this may wonder
+		_ = res.Body.Close()
 	}
 	if res.Header.Get("Via") != "" || c.Subprotocol() != "chat" {
 		r.t.Errorf("handshake is %v", res.Header)
