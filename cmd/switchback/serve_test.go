@@ -24,7 +24,7 @@ func TestServeDoesNotStart(t *testing.T) {
 		code int
 		says string
 	}{
-		{"a wrong file", "listners: {}", exitUsage, `did you mean "listeners"?`},
+		{"a wrong file", "listenerz: {}", exitUsage, `did you mean "listeners"?`},
 		{"a listener's address is taken", `listeners: {web: {address: "ADDRESS"}}`, exitError, "listener web: listen tcp"},
 		{"the admin address is taken", `admin: {address: "ADDRESS"}`, exitError, "admin: "},
 		{"state.dir is a file", "state: {dir: DIR/file}", exitError, "open state.dir "},
