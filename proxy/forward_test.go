@@ -183,6 +183,7 @@ func TestOverrideByClientAddress(t *testing.T) {
 		"192.0.2.7, 10.0.0.1, 127.0.0.5":  "green", // through several trusted proxies
 		"192.0.2.7, 198.51.100.1":         "blue",  // said by a stranger
 		"192.0.2.7, garbage":              "blue",
+		"192.0.2.7:1234, [fd00::1]:80":    "green",
 		"::ffff:192.0.2.7, fd00::1":       "green",
 		"192.0.2.7, 198.51.100.1, fd00::": "blue",
 	} {

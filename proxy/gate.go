@@ -6,8 +6,10 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/switchback-proxy/switchback/metrics"
@@ -21,7 +23,7 @@ type gate struct {
 	tls      *tls.Config
 	ready    chan net.Conn
 	ctx      context.Context //nolint:containedctx // ends the handshakes
-	end      context.CancelFunc
+	end      context.CancelCauseFunc
 	stopping atomic.Bool
 	gauge    *metrics.Connections
 	open     atomic.Int64 // connections
@@ -31,7 +33,7 @@ type gate struct {
 
 func newGate(l Listener, gauge *metrics.Connections) *gate {
 	g := &gate{Listener: l, ready: make(chan net.Conn), gauge: gauge, silent: map[*guard]struct{}{}}
-	g.ctx, g.end = context.WithCancel(context.Background())
+	g.ctx, g.end = context.WithCancelCause(context.Background())
 	if l.Certificates != nil {
 		g.tls = l.Certificates.config()
 	}
@@ -51,44 +53,56 @@ func (g *gate) Accept() (net.Conn, error) {
 	case c := <-g.ready:
 		return c, nil
 	case <-g.ctx.Done():
-		return nil, net.ErrClosed
+		return nil, context.Cause(g.ctx)
 	}
 }
 
-// accept takes a connection from the socket; once we are closing, a timeout means that the queue is
-// empty.
-func (g *gate) accept() (*accepted, error) {
-	c, err := g.Listener.Accept()
-	switch {
-	case err == nil:
-		return g.admit(c), nil
-	case g.stopping.Load() && errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, net.ErrClosed
-	}
-	return nil, err
-}
-
-// acceptPause is how long accepting rests after an error that may pass, such as no free descriptor.
+// acceptPause is how long accepting rests after an error that passes.
 const acceptPause = 20 * time.Millisecond
 
-// handshakes accepts and shakes hands until the gate closes; it returns when the last handshake ended.
+// accept takes a connection from the socket. Errors that pass, such as no free descriptor, are waited
+// for; once we are closing, a timeout means that the queue is empty.
+func (g *gate) accept() (*accepted, error) {
+	for {
+		c, err := g.Listener.Accept()
+		switch {
+		case err == nil:
+			return g.admit(c), nil
+		case g.stopping.Load() && errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, net.ErrClosed
+		case !passes(err):
+			return nil, err
+		}
+		select {
+		case <-time.After(acceptPause):
+		case <-g.ctx.Done():
+			return nil, context.Cause(g.ctx)
+		}
+	}
+}
+
+// passes reports whether accepting may work again after err.
+func passes(err error) bool {
+	return slices.ContainsFunc([]error{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.ECONNRESET,
+	}, func(known error) bool { return errors.Is(err, known) })
+}
+
+// handshakes accepts and shakes hands until the gate closes or accepting fails; it returns when the last
+// handshake ended.
 func (g *gate) handshakes() {
 	var running sync.WaitGroup
 	defer running.Wait()
 	for {
 		c, err := g.accept()
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return
-		case err != nil:
-			select {
-			case <-time.After(acceptPause):
-			case <-g.ctx.Done():
-				return
-			}
-		default:
-			running.Go(func() { g.handshake(c) })
+		if err != nil && g.stopping.Load() {
+			return // those under way may end
 		}
+		if err != nil {
+			g.end(err)
+			return
+		}
+		running.Go(func() { g.handshake(c) })
 	}
 }
 
@@ -150,6 +164,6 @@ func (g *gate) empty() bool { return g.open.Load() == 0 }
 
 // Close ends handshakes and closes the socket.
 func (g *gate) Close() error {
-	g.end()
+	g.end(net.ErrClosed)
 	return g.Listener.Close()
 }

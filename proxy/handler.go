@@ -20,7 +20,6 @@ type handler struct {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	at := time.Now()
 	s := h.server
-	closeAfter(w, r, s.closing.Load())
 	if f, bad := refused(r); bad {
 		s.refuse(w, r, f, at)
 		return
@@ -66,7 +65,7 @@ func (x *exchange) carry(w http.ResponseWriter, r *http.Request, c client, up *u
 func (x *exchange) answer(w http.ResponseWriter, r *http.Request, c client, up *upload, f failure) {
 	x.reason = f.reason
 	x.issueCookie(w.Header(), c)
-	closeAfter(w, r, up.pending())
+	closeAfter(w, r, up.pending() || x.server.closing.Load())
 	x.finish(r, c, f.outcome, f.status, f.answer(w, r))
 	if f.status == statusClientGone {
 		panic(http.ErrAbortHandler) // or the server would answer 200
@@ -127,12 +126,4 @@ func (x *exchange) finish(r *http.Request, c client, o metrics.Outcome, status i
 	target := x.target
 	o = x.end(o, status)
 	x.server.access.write(x, r, c, target, o, status, bytes)
-}
-
-// refuse answers what is no request of any service: it is counted there and by its reason.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f failure, at time.Time) {
-	closeAfter(w, r, true)
-	f.answer(w, r)
-	s.refusals.Count(f.reason)
-	s.unrouted.Request(f.status, time.Since(at))
 }

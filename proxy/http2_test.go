@@ -77,6 +77,11 @@ func TestHTTP2Semantics(t *testing.T) {
 	if res, body := ask("GET", "/hints", nil, nil); body != "x" || res.Header.Get("Link") != "" {
 		t.Errorf("hints: %q %v", body, res.Header)
 	}
+	expect, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+r.addr+"/trailers", strings.NewReader("abc"))
+	expect.Header.Set("Expect", "100-continue")
+	if res, body := doWith(t, client, expect); body != "abc  3" {
+		t.Errorf("continue: %d %q", res.StatusCode, body)
+	}
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodConnect, "https://"+r.addr, strings.NewReader("GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"))
 	if res, _ := doWith(t, client, req); res.StatusCode != 501 || res.Header.Get("Switchback-Reason") != "connect-not-allowed" {
 		t.Errorf("CONNECT: %d %s", res.StatusCode, res.Header.Get("Switchback-Reason"))

@@ -19,6 +19,19 @@ func TestLinkLocalNamesAreNotDialed(t *testing.T) {
 	}
 }
 
+func TestForwardedElement(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ peer, host, proto, want string }{
+		{"192.0.2.1", "a.example:8080", "http", `for=192.0.2.1;host="a.example:8080";proto=http`},
+		{"2001:db8::1", "[2001:db8::2]:443", "https", `for="[2001:db8::1]";host="[2001:db8::2]:443";proto=https`},
+		{"unknown", "", "http", "for=unknown;proto=http"},
+	} {
+		if got := forwardedElement(tt.peer, tt.host, tt.proto); got != tt.want {
+			t.Errorf("element is %s, want %s", got, tt.want)
+		}
+	}
+}
+
 // The tracker finds the gaps between frames however the stream is cut.
 func TestFrames(t *testing.T) {
 	t.Parallel()

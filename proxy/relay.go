@@ -32,7 +32,7 @@ func (x *exchange) relay(ctx context.Context, w http.ResponseWriter, r *http.Req
 	}
 	x.issueCookie(w.Header(), c)
 	// What follows a refused upgrade, or an answer that came too early, may not be the next request.
-	closeAfter(w, r, c.upgrade || out.upload.pending())
+	closeAfter(w, r, c.upgrade || out.upload.pending() || x.server.closing.Load())
 	copyFields(w.Header(), res.Header)
 	keepBodyless(w.Header(), r, res.StatusCode)
 	announced := announceResponseTrailers(w.Header(), res.Trailer)

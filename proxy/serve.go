@@ -36,6 +36,8 @@ type Listener struct {
 // The listener is closed in any case. Several Serves of one Server run side by side and end together:
 // from the first end on, every answer asks its client to open the next connection elsewhere.
 func (s *Server) Serve(ctx context.Context, l Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	srv := s.httpServer(l.Config)
 	gate := newGate(l, s.metrics.Connections(l.Config.Name))
 	failed := make(chan error, 1)
@@ -51,12 +53,13 @@ func (s *Server) Serve(ctx context.Context, l Listener) error {
 		err = fmt.Errorf("listener %s: %w", l.Config.Name, err)
 	case <-ctx.Done():
 	}
+	cancel()
 	s.drain(srv, gate)
 	_ = srv.Close()
 	_ = gate.Close()
 	serving.Wait()
-	last, cancel := context.WithTimeout(context.Background(), 2*closeGrace)
-	defer cancel()
+	last, stop := context.WithTimeout(context.Background(), 2*closeGrace)
+	defer stop()
 	until(last, gate.empty) // what was closed is gone at once, what lingers a little later
 	return err
 }

@@ -3,12 +3,15 @@ package proxy_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -245,9 +248,54 @@ func TestListenerFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = ln.Close()
-	err = r.server.Serve(t.Context(), proxy.Listener{Listener: ln, Config: r.table.Config.Listeners[0]})
-	if err == nil || !strings.Contains(err.Error(), "listener web: ") {
-		t.Errorf("Serve: %v", err)
+	for _, certs := range []*proxy.Certificates{nil, startTLS(t, one, map[string]string{"blue": named(t, "blue")}).certs} {
+		err = r.server.Serve(t.Context(), proxy.Listener{Listener: ln, Config: r.table.Config.Listeners[0], Certificates: certs})
+		if !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "listener web: ") {
+			t.Errorf("Serve: %v", err)
+		}
+	}
+}
+
+// exhausted is a socket that has no descriptor for the first connections.
+type exhausted struct {
+	net.Listener
+	left atomic.Int64
+}
+
+func (e *exhausted) Accept() (net.Conn, error) {
+	if e.left.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return e.Listener.Accept()
+}
+
+func TestDescriptorsExhausted(t *testing.T) {
+	t.Parallel()
+	r := start(t, one, map[string]string{"blue": named(t, "blue")})
+	for _, certs := range []*proxy.Certificates{nil, startTLS(t, one, map[string]string{"blue": named(t, "blue")}).certs} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		poor := &exhausted{Listener: ln}
+		poor.left.Store(3)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- r.server.Serve(ctx, proxy.Listener{Listener: poor, Certificates: certs, Config: r.table.Config.Listeners[0]})
+		}()
+		scheme := "http"
+		if certs != nil {
+			scheme = "https"
+		}
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, scheme+"://"+ln.Addr().String(), nil)
+		if _, body := doWith(t, tlsClient(t, false), req); body != "blue" {
+			t.Errorf("answer is %q", body)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
 	}
 }
 
