@@ -107,7 +107,7 @@ func TestAccessLogStuck(t *testing.T) {
 		t.Errorf("%d answers", got)
 	}
 	// One line is being written, 4096 wait.
-	if got := r.scrape("switchback_access_log_dropped_total"); got != "switchback_access_log_dropped_total 703" {
+	if got := r.scrape("switchback_log_dropped_total"); got != "switchback_log_dropped_total 703" {
 		t.Errorf("dropped: %s", got)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,10 +96,8 @@ func (s *simulation) choose() (*config.Service, error) {
 	case s.service == "":
 		return nil, usage{fmt.Errorf("%s: no service has a rollout; add rollout: {} to one with two pools", c.File)}
 	}
-	for _, name := range all {
-		if name == s.service {
-			return nil, usage{fmt.Errorf("--service %s: it has no rollout; add rollout: {} to it in %s", s.service, c.File)}
-		}
+	if slices.Contains(all, s.service) {
+		return nil, usage{fmt.Errorf("--service %s: it has no rollout; add rollout: {} to it in %s", s.service, c.File)}
 	}
 	return nil, usage{fmt.Errorf("--service %s: not in %s, which has %s", s.service, c.File, strings.Join(all, ", "))}
 }
