@@ -63,6 +63,9 @@ func (s *stage) rollout(ctx context.Context, f demo.Fault) (string, error) {
 	err := s.watch(ctx, s.left()-s.beat(), func(e api.Event) bool {
 		if strings.HasPrefix(e.Type, "rollout.") {
 			last = e.Type
+			if e.Type != api.EventStarted { // until then it was the row before; what a command changed is not
+				s.take()
+			}
 			if e.Type != api.EventPromoted { // which moves nothing more
 				s.open(rowName(name, e), e.After, "")
 			}
@@ -121,8 +124,7 @@ func (s *stage) rollback(ctx context.Context) error {
 
 // open begins a row of the table. With a command it says what a user would type.
 func (s *stage) open(phase string, weights api.Weights, command string) {
-	s.take()
-	s.load.Begin() // what was sent before the change counts for nobody
+	s.load.Begin() // what was sent before the change and not taken counts for nobody
 	s.rows = append(s.rows, demo.Row{Phase: phase, Weights: weights})
 	if len(s.rows) == 1 {
 		_, _ = fmt.Fprintf(s.out, "\n%s\n", phase)
