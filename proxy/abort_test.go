@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -88,6 +89,46 @@ func TestClientGone(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A client that goes away while nobody reads what it sends is noticed all the same.
+func TestClientGoneUnread(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("noticed on Linux only")
+	}
+	for _, tt := range []struct {
+		name, response, fields string
+		body                   int64
+	}{
+		{"the target takes nothing", "", "Content-Length: 100000000\r\n", 16 << 20},
+		{"the target wants nothing", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nbegin", "Expect: 100-continue\r\nContent-Length: 10\r\n", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			arrived := make(chan struct{})
+			blue := rawUpstream(t, func(c net.Conn, br *bufio.Reader) {
+				_ = head(br)
+				_, _ = io.WriteString(c, tt.response)
+				close(arrived)
+				<-t.Context().Done()
+			})
+			r := start(t, one, map[string]string{"blue": blue})
+			c := r.dial()
+			_, _ = io.WriteString(c, "POST / HTTP/1.1\r\n"+host+tt.fields+"\r\n")
+			<-arrived
+			_ = c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+			_, _ = io.Copy(c, junk(tt.body))
+			if tt.body > 0 {
+				_ = c.(*net.TCPConn).SetLinger(0) // the end would wait behind what is not sent
+			}
+			_ = c.Close()
+			eventually(t, "noticed", func() bool { return r.inflight() == 0 })
+			if got := r.scrape("switchback_attempts_total"); got != attempts("client_gone") {
+				t.Errorf("booked as %s", got)
+			}
+		})
 	}
 }
 

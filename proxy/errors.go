@@ -19,6 +19,7 @@ var (
 	errRequestTimeout = errors.New("request timeout")
 	errDrained        = errors.New("pool drained")
 	errShutdown       = errors.New("shutting down")
+	errStreamGone     = errors.New("the client's stream has ended")
 )
 
 // statusClientGone is booked for a client that left before its answer; it is never sent.
@@ -63,6 +64,8 @@ func attemptFailure(ctx context.Context, up *upload, err error) failure {
 	f, ended := causeFailure(ctx)
 	cut := up.cut() // which ends the client's context, too
 	switch bad := up.err(); {
+	case errors.Is(err, errStreamGone):
+		return clientGone
 	case ended && f != clientGone:
 		return f
 	case errors.As(bad, &refusal):
@@ -115,9 +118,6 @@ func causeFailure(ctx context.Context) (f failure, ok bool) {
 // answer writes a failure as a small plain body with its reason in a field, and returns the length of
 // what the client gets of the body.
 func (f failure) answer(w http.ResponseWriter, r *http.Request) int64 {
-	if f.status == statusClientGone {
-		return 0
-	}
 	h := w.Header()
 	body := f.detail + "\n"
 	h.Set("Content-Type", "text/plain; charset=utf-8")

@@ -51,6 +51,9 @@ func (x *exchange) carry(w http.ResponseWriter, r *http.Request, c client, up *u
 	}
 	if up != nil {
 		defer context.AfterFunc(ctx, func() { up.stop(context.Cause(ctx)) })()
+		if g := guardOf(r); g != nil {
+			defer startWatch(g, func() { cancel(context.Canceled) }).stop()
+		}
 	}
 	out := newOutgoing(ctx, w, r, c, x, up)
 	res, f := x.attempt(ctx, out)
@@ -64,12 +67,13 @@ func (x *exchange) carry(w http.ResponseWriter, r *http.Request, c client, up *u
 // answer ends the exchange with an answer of our own.
 func (x *exchange) answer(w http.ResponseWriter, r *http.Request, c client, up *upload, f failure) {
 	x.reason = f.reason
+	if f.status == statusClientGone {
+		x.finish(r, c, f.outcome, f.status, 0)
+		panic(http.ErrAbortHandler) // or the server would answer 200
+	}
 	x.issueCookie(w.Header(), c)
 	closeAfter(w, r, up.pending() || x.server.closing.Load())
 	x.finish(r, c, f.outcome, f.status, f.answer(w, r))
-	if f.status == statusClientGone {
-		panic(http.ErrAbortHandler) // or the server would answer 200
-	}
 }
 
 // closeAfter tells an HTTP/1.1 client that its connection ends with this answer.

@@ -29,7 +29,7 @@ type outgoing struct {
 
 func newOutgoing(ctx context.Context, w http.ResponseWriter, r *http.Request, c client, x *exchange, up *upload) *outgoing {
 	o := &outgoing{client: c, service: x.decision.Service.Config, host: r.Host, upload: up}
-	o.interim = interim{w: w, mute: !r.ProtoAtLeast(1, 1), explicit: r.ProtoMajor == 1}
+	o.interim = interim{w: w, r: r}
 	req := &http.Request{
 		Method: r.Method, Header: upstreamFields(r, c, x.snap.table),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: r.ContentLength,
@@ -74,11 +74,21 @@ func (o *outgoing) send(u *upstream, t *router.Target) (*http.Response, error) {
 	for {
 		res, err := u.transport.RoundTrip(o.request)
 		if err == nil || o.sent() || !o.kept || o.conn == nil || o.request.Context().Err() != nil {
-			o.interim.stop()
-			return res, err
+			return o.heard(res, err)
 		}
 		// A kept connection had died and nothing was sent: the next one, at last a new one, serves.
 	}
+}
+
+// heard ends the time of interim responses.
+func (o *outgoing) heard(res *http.Response, err error) (*http.Response, error) {
+	if o.interim.stop() {
+		return res, err
+	}
+	if err == nil {
+		_ = res.Body.Close()
+	}
+	return nil, errStreamGone
 }
 
 // url names the target and carries path and query as the client wrote them. An opaque path that begins
@@ -133,4 +143,9 @@ func (o *outgoing) wantsBody() bool {
 	}
 	o.interim.goOn()
 	return true
+}
+
+// refusesBody reports whether a target that has answered will not ask for the body any more.
+func (o *outgoing) refusesBody() bool {
+	return o.upload.pending() && o.upload.wanted != nil && !o.continued.Load()
 }

@@ -37,6 +37,9 @@ func (x *exchange) relay(ctx context.Context, w http.ResponseWriter, r *http.Req
 	keepBodyless(w.Header(), r, res.StatusCode)
 	announced := announceResponseTrailers(w.Header(), res.Trailer)
 	w.WriteHeader(res.StatusCode)
+	if out.refusesBody() {
+		defer out.upload.discard()()
+	}
 	bytes, err := x.copyBody(w, res, out.bodyWaits())
 	if err == nil {
 		err = sendTrailers(w, res.Trailer, announced)

@@ -17,7 +17,7 @@ type upload struct {
 	r       *http.Request
 	trailer http.Header // filled at the end of the body; the transport sends what it finds there
 	wanted  func() bool // asked before the first byte is read; nil: always
-	read    atomic.Bool
+	use     atomic.Int32
 	ended   atomic.Bool
 	failed  atomic.Pointer[error]
 
@@ -25,6 +25,13 @@ type upload struct {
 	stopped chan struct{}
 	why     error // set before stopped is closed
 }
+
+// What a body is used for.
+const (
+	unread   = iota
+	sending  // to the target
+	unwanted // the target has answered without asking for it
+)
 
 // errAbandoned ends the reading of a body that nobody waits for any more.
 var errAbandoned = errors.New("answered before the end of the request")
@@ -49,7 +56,14 @@ func newUpload(w http.ResponseWriter, r *http.Request) *upload {
 
 // Read notes that the body was touched, how it ended, and the trailers behind it.
 func (u *upload) Read(p []byte) (int, error) {
-	if !u.read.Swap(true) && u.wanted != nil && !u.wanted() {
+	if u.use.Load() == unread {
+		use := int32(sending)
+		if u.wanted != nil && !u.wanted() {
+			use = unwanted
+		}
+		u.use.CompareAndSwap(unread, use)
+	}
+	if u.use.Load() == unwanted {
 		<-u.stopped // the transport would take an error here as a reason to cut the answer short
 	}
 	if why := u.cut(); why != nil {
@@ -95,7 +109,26 @@ func (u *upload) cut() error {
 // Close leaves the body to the server.
 func (u *upload) Close() error { return nil }
 
-func (u *upload) touched() bool { return u != nil && u.read.Load() }
+func (u *upload) touched() bool { return u != nil && u.use.Load() != unread }
+
+// discard reads a body that nobody wants, once the head of the answer is out. Else nobody would notice
+// that the client goes away: its end stands behind what it has sent. The caller calls end.
+func (u *upload) discard() (end func()) {
+	u.use.CompareAndSwap(unread, unwanted)
+	if u.use.Load() != unwanted {
+		return func() {}
+	}
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		if _, err := io.Copy(io.Discard, u.r.Body); err == nil {
+			u.ended.Store(true)
+		}
+	})
+	return func() {
+		u.stop(errAbandoned)
+		reading.Wait()
+	}
+}
 
 // pending reports whether a part of the body has not been read.
 func (u *upload) pending() bool { return u != nil && !u.ended.Load() }
