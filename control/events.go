@@ -67,13 +67,10 @@ func (v *view) eventsOf(service string, s rollout.State) []event {
 		e := event{id: id, Event: api.Event{
 			ID: id.String(), At: d.At, Service: service, Type: string(d.Type), By: d.By, From: d.Remote,
 			Reason: d.Reason, Sentence: d.Sentence, Before: shares(d.Before), After: shares(d.After),
-			Rollout: d.Rollout, Step: d.Step,
+			Rollout: d.Rollout, Version: d.Version, Step: d.Step,
 		}}
 		for _, n := range d.Checks {
 			e.Checks = append(e.Checks, checkOf(n))
-		}
-		if s.Rollout != nil && d.Rollout == s.Rollout.ID {
-			e.Version = s.Rollout.Version
 		}
 		all = append(all, e)
 	}

@@ -101,6 +101,7 @@ func TestStartsByVersion(t *testing.T) {
 		}
 		n.apply(byVersion("2.6.1"))
 		n.until("promoted", 5*time.Minute)
+		n.wantVersions(map[string]string{"1": "2.6.0", "2": "2.6.1"})
 	})
 }
 
@@ -229,4 +230,26 @@ func TestEvents(t *testing.T) {
 			t.Error("the stream outlives its context")
 		}
 	})
+}
+
+// wantVersions compares the version that every remembered decision about a rollout names with what that
+// rollout brought: those of earlier rollouts keep theirs.
+func (n *node) wantVersions(want map[string]string) {
+	n.t.Helper()
+	events, err := n.Events(n.t.Context(), "shop", "")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, e := range events {
+		seen[e.Rollout] = true
+		if e.Version != want[e.Rollout] {
+			n.t.Errorf("%s of rollout %q is about version %q, want %q", e.Type, e.Rollout, e.Version, want[e.Rollout])
+		}
+	}
+	for id := range want {
+		if !seen[id] {
+			n.t.Errorf("no decision about rollout %s is remembered", id)
+		}
+	}
 }

@@ -77,6 +77,7 @@ type Decision struct {
 	Reason   string         `json:"reason,omitempty"`
 	Sentence string         `json:"sentence"`
 	Rollout  string         `json:"rollout,omitempty"` // ID, when it is about one
+	Version  string         `json:"version,omitempty"` // the rollout's candidate, when it has one
 	Step     int            `json:"step,omitempty"`    // the rollout's, after the decision
 	Checks   []CheckNumbers `json:"checks,omitempty"`  // of the judge, at most 16
 }

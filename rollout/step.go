@@ -123,7 +123,7 @@ func (s State) record(svc *config.Service, before config.Weights, c change) (Sta
 		d.Type = typeOf(c.cause.Verb)
 	}
 	if s.Running() != nil || s.Rollout != nil && d.Type.steers() {
-		d.Rollout, d.Step = s.Rollout.ID, s.Rollout.Step
+		d.Rollout, d.Version, d.Step = s.Rollout.ID, s.Rollout.Version, s.Rollout.Step
 	}
 	if s.Rollout != nil && d.Type.steers() {
 		r := *s.Rollout
