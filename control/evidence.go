@@ -37,6 +37,7 @@ type evidence struct {
 	Observed time.Duration            `json:"observed"` // of the step
 	Upto     int64                    `json:"upto"`     // the last second that was judged
 	Trial    judge.Trial              `json:"trial"`
+	Silence  silence                  `json:"silence"` // of the step
 	Memory   map[string]*judge.Memory `json:"memory"` // by pool
 }
 
@@ -90,6 +91,7 @@ func (e *evidence) follow(r *rollout.Rollout) bool {
 	}
 	if m.Promote || m.Weights {
 		e.Trial.Step(proofWeight(r))
+		e.Silence = silence{}
 	}
 	e.Rollout, e.Began, e.Epoch = r.ID, r.Began, r.Epoch
 	return true

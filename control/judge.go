@@ -140,6 +140,9 @@ func (l *Loop) publishThresholds(svc *config.Service, t *trial, r *rollout.Rollo
 			p.Baseline[slot], p.Candidate[slot] = baseline, candidate
 		}
 	}
+	if t.deaf() {
+		p.Baseline[silenceSlot], p.Candidate[silenceSlot] = ever, ever
+	}
 	if len(t.nodes) > 0 {
 		p.From += fleetGrace
 	}
@@ -162,9 +165,10 @@ func (l *Loop) hold(svc *config.Service, r *rollout.Rollout, p publication) {
 // rule hands the verdict to the rules. A failure is in force on this node although the store refuses it.
 func (l *Loop) rule(svc *config.Service, t *trial, r *rollout.Rollout, now time.Time) {
 	v := t.Trial.Verdict(&t.policy)
+	sound := t.fresh && !(t.deaf() && t.Silence.holds(&t.policy))
 	e := rollout.Judged{
 		At: now, Term: l.term.N, Rollout: r.ID, Epoch: r.Epoch, Observed: t.Observed,
-		Verdict: rollout.Undecided, Lean: v.Lean && t.fresh, Checks: numbers(&t.evidence, &t.policy),
+		Verdict: rollout.Undecided, Lean: v.Lean && sound, Checks: numbers(&t.evidence, &t.policy),
 		Facts: facts(l.table.Service(svc.Name)),
 	}
 	if v.Check >= 0 {
@@ -173,7 +177,7 @@ func (l *Loop) rule(svc *config.Service, t *trial, r *rollout.Rollout, now time.
 	switch {
 	case v.Outcome == judge.Fail:
 		e.Verdict = rollout.Fail
-	case v.Outcome == judge.Pass && t.fresh:
+	case v.Outcome == judge.Pass && sound:
 		e.Verdict = rollout.Pass
 	}
 	if e.Verdict != rollout.Undecided || t.Observed >= r.Least(svc.Rollout) {

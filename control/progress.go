@@ -87,7 +87,9 @@ func progressOf(e *evidence, p *judge.Policy, r *rollout.Rollout, tr judge.Traff
 		}
 		out.checks = append(out.checks, c)
 	}
-	if !out.proven && v.Check >= 0 {
+	if said := e.Silence.say(p, r.Candidate); said != "" {
+		out.proven, out.waiting = false, said
+	} else if !out.proven && v.Check >= 0 {
 		out.waiting = sayWaiting(e, p, r, v, tr)
 	}
 	return out

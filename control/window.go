@@ -157,6 +157,9 @@ func (l *Loop) bet(svc *config.Service, t *trial, r *rollout.Rollout, g *generat
 	w.Changed = t.weights != nil && !t.weights.Equal(g.weights)
 	t.weights = g.weights
 	if !w.Past {
+		if t.deaf() {
+			t.Silence.listen(c)
+		}
 		for i := range t.failures {
 			t.failures[i] += float64(c.candidate.Groups[i].Failed)
 		}
