@@ -38,7 +38,7 @@ type evidence struct {
 	Upto     int64                    `json:"upto"`     // the last second that was judged
 	Trial    judge.Trial              `json:"trial"`
 	Silence  silence                  `json:"silence"` // of the step
-	Memory   map[string]*judge.Memory `json:"memory"` // by pool
+	Memory   map[string]*judge.Memory `json:"memory"`  // by pool
 }
 
 func decodeEvidence(value []byte) (evidence, error) {

@@ -165,7 +165,7 @@ func (l *Loop) hold(svc *config.Service, r *rollout.Rollout, p publication) {
 // rule hands the verdict to the rules. A failure is in force on this node although the store refuses it.
 func (l *Loop) rule(svc *config.Service, t *trial, r *rollout.Rollout, now time.Time) {
 	v := t.Trial.Verdict(&t.policy)
-	sound := t.fresh && !(t.deaf() && t.Silence.holds(&t.policy))
+	sound := t.fresh && (!t.deaf() || !t.Silence.holds(&t.policy))
 	e := rollout.Judged{
 		At: now, Term: l.term.N, Rollout: r.ID, Epoch: r.Epoch, Observed: t.Observed,
 		Verdict: rollout.Undecided, Lean: v.Lean && sound, Checks: numbers(&t.evidence, &t.policy),
