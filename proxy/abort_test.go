@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -267,6 +268,8 @@ func surplus(t testing.TB, late bool) (url string, sent <-chan struct{}) {
 			if !strings.HasPrefix(h, "HEAD") {
 				answer += id
 			}
+			n, _ := strconv.Atoi(lineOf(t, h, "Content-Length"))
+			_, _ = br.Discard(n)
 			if late {
 				_, _ = io.WriteString(c, answer)
 				answer = ""
@@ -293,6 +296,9 @@ func TestSurplus(t *testing.T) {
 			for i := range 100 {
 				id := fmt.Sprintf("%d-%d", n, i)
 				req, _ := http.NewRequestWithContext(t.Context(), []string{http.MethodGet, http.MethodHead, http.MethodPost}[i%3], "http://"+r.addr+"/"+id, nil)
+				if i%3 == 2 {
+					req.Body, req.ContentLength = io.NopCloser(strings.NewReader("hello")), 5
+				}
 				res, err := client.Do(req)
 				if err != nil {
 					t.Error(err)
@@ -319,7 +325,7 @@ func TestLateSurplus(t *testing.T) {
 	br := bufio.NewReader(c)
 	for i := range 100 {
 		method := []string{"GET", "POST"}[i%2]
-		_, _ = fmt.Fprintf(c, "%s /%d HTTP/1.1\r\n%s\r\n", method, i, host)
+		_, _ = fmt.Fprintf(c, "%s /%d HTTP/1.1\r\n%sContent-Length: %d\r\n\r\n%s", method, i, host, i%2*5, "hello"[:i%2*5])
 		if res, body := answer(t, br, method); body != fmt.Sprint(i) {
 			t.Fatalf("request %d got %d %q", i, res.StatusCode, body)
 		}

@@ -79,7 +79,7 @@ func TestChaos(t *testing.T) {
 			t.Errorf("booked as %s", got)
 		}
 	}
-	if answered.Load() < 10 { // a busy machine answers few
+	if answered.Load() < 20 {
 		t.Errorf("only %d answers", answered.Load())
 	}
 }
@@ -104,8 +104,11 @@ func storm(ctx context.Context, t *testing.T, client *http.Client, url string, n
 		kind := kinds[rand.IntN(len(kinds))]
 		req, _ := http.NewRequestWithContext(one, http.MethodPost, url+"/"+kind+"/", body)
 		req.Header.Set("X-Id", id)
-		if kind != "duplex" && rand.IntN(4) == 0 { // who answers without asking for the body would wait for it
-			req.Header.Set("Expect", "100-continue")
+		switch kind {
+		case "good", "slow", "hints", "early": // the other kinds of upstream wait for a body they do not ask for
+			if rand.IntN(4) == 0 {
+				req.Header.Set("Expect", "100-continue")
+			}
 		}
 		if res, err := client.Do(req); err == nil {
 			got, err := io.ReadAll(res.Body)

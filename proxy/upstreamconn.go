@@ -54,13 +54,14 @@ func newUpstreamConn(c, socket net.Conn) *upstreamConn {
 func (c *upstreamConn) expect(method string, upgrade bool, failed func(error)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.failed = failed
+	c.wrote.Store(false)
+	c.answered.Store(false)
 	if c.dead.Load() || !c.scanner.Expect(method, upgrade) {
 		_ = c.Close()
 		return
 	}
-	c.waiting, c.failed = true, failed
-	c.wrote.Store(false)
-	c.answered.Store(false)
+	c.waiting = true
 }
 
 // Write sends a part of a request. When the target stops reading in the middle of it, the rest counts as
