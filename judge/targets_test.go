@@ -167,6 +167,8 @@ func targetBatches(t *testing.T, r *report) {
 	}
 }
 
+// targetShared breaks both pools. Beside 30 % the tolerance of 0.2 points is so little that equal versions
+// nearly lie on the line: about one rollout in some thousands goes wrong, far from alpha but not never.
 func targetShared(t *testing.T, r *report) {
 	n := runs(30, 1000)
 	down := func(second int) float64 {
@@ -177,7 +179,7 @@ func targetShared(t *testing.T, r *report) {
 	}
 	m := &model{rate: 500, base: 0.001, bad: 0.001, shared: down}
 	got, _ := falseRollbacks(n, m, errorsOnly(1, 0.002), 7)
-	r.chance(t, "3", "30 % fail in both pools for 5 min: rolled back", n, got, 0)
+	r.chance(t, "3", "30 % fail in both pools for 5 min: rolled back", n, got, 0.1)
 }
 
 func targetBound(t *testing.T, r *report) {
