@@ -88,7 +88,7 @@ nginx: ## install nginx from Debian when it is missing
 e2e: nginx ## the real binary in front of real nginx servers
 	cd e2e && $(GO) test -tags e2e -count=1 -timeout 15m $(E2EFLAGS) ./...
 
-simulate: ## what the judge is held to, result in docs/judge.md (20 minutes)
+simulate: ## what the judge is held to, result in docs/judge.md (15 minutes)
 	$(GO) test ./simulate -run '^TestTargets$$' -count=1 -timeout 3h -v -full -report ../docs/judge.md
 
 fuzz: ## run every fuzz target for FUZZTIME
