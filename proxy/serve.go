@@ -94,8 +94,9 @@ func (s *Server) drain(srv *http.Server, gate *gate) {
 	}
 	hard, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	s.closing.Store(true)
 	gate.stopAccepting()
+	// Not before: a client that is sent elsewhere while the socket still queues would come back to be reset.
+	s.closing.Store(true)
 	s.running.cancel(errShutdown, func(m *membership) bool { return m.longLived })
 	quiet, cancelQuiet := context.WithTimeout(hard, closeLinger)
 	defer cancelQuiet()
