@@ -26,5 +26,8 @@ VOLUME /var/lib/switchback
 # 8080 is the default listener. The admin API on 9900 stays on the container's loopback: reach it with
 # `docker exec CONTAINER switchback status`, or configure tokens and an address before publishing it.
 EXPOSE 8080
+# There is no shell and no curl in here: the program asks itself. Where the file puts the admin API elsewhere,
+# set SWITCHBACK_ADMIN to it; no token is needed.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["/usr/local/bin/switchback", "health"]
 ENTRYPOINT ["/usr/local/bin/switchback"]
 CMD ["serve", "-c", "/etc/switchback/switchback.yaml"]

@@ -19,19 +19,20 @@ const module = "github.com/switchback-proxy/switchback/"
 // floors lists every package, lowest floor first. A package imports only from floors below its own;
 // those on one floor stand side by side. What only tests may import is at the very top.
 var floors = [][]string{
-	{"config", "bucket", "proxy/h1", "admin/api", "admin/dashboard"},
+	{"config", "bucket", "receipt", "proxy/h1", "admin/api", "admin/dashboard"},
 	{"flags", "judge"},
 	{"router", "rollout"},
-	{"health", "metrics", "store", "tap", "scrape", "notify", "proxy/loop"},
+	{"outbound"}, // every call that leaves this process
+	{"health", "metrics", "store", "tap", "scrape", "notify", "proxy/loop", "secret", "limit", "journal"},
 	{"store/ledger"}, // what stores that keep everything in memory share
 	{"proxy", "control", "store/memory", "store/bolt", "store/etcd", "flags/ofrep"},
 	{"admin", "demo", "simulate"},
-	{"cmd/switchback", "internal/memnet", "internal/binary", "store/storetest", "examples", "examples/upstream", "."},
+	{"cmd/switchback", "internal/memnet", "internal/binary", "internal/page", "store/storetest", "examples", "examples/upstream", "."},
 }
 
 // thinks are the packages that get time and chance as arguments, and world is what they never import.
 var (
-	thinks = []string{"bucket", "flags", "judge", "router", "rollout"}
+	thinks = []string{"bucket", "receipt", "flags", "judge", "router", "rollout"}
 	world  = []string{"net", "net/http", "os", "math/rand", "math/rand/v2", "crypto/rand"}
 	clock  = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
 )
@@ -40,16 +41,17 @@ var (
 // import; outside does the same for other modules; never names single imports, "x/" with all below x.
 var (
 	ours = map[string][]string{
-		"flags": {"config", "bucket"}, "judge": {"config"}, "router": {"config", "bucket", "flags"},
-		"rollout": {"config", "judge"}, "health": {"config", "router"}, "metrics": {}, "store": {},
-		"tap": {"config", "router"}, "demo": {"admin/api"},
+		"flags": {"config", "bucket", "receipt"}, "judge": {"config"}, "router": {"config", "bucket", "flags"},
+		"rollout": {"config", "judge", "receipt"}, "health": {"config", "router"}, "metrics": {}, "store": {}, "secret": {"config"}, "limit": {}, "journal": {},
+		"tap": {"config", "router"}, "demo": {"admin/api"}, "outbound": {}, "notify": {"config", "admin/api", "outbound"},
+		"scrape": {"config", "router", "outbound"},
 	}
 	outside = map[string][]string{
-		"bucket": {"github.com/twmb/murmur3"}, "config": {"github.com/fsnotify/fsnotify", "gopkg.in/yaml.v3"},
-		"flags": {}, "judge": {}, "router": {}, "rollout": {}, "store": {}, "proxy/h1": {}, "admin/api": {}, "demo": {},
+		"bucket": {"github.com/twmb/murmur3"}, "receipt": {}, "config": {"github.com/fsnotify/fsnotify", "golang.org/x/mod/semver", "gopkg.in/yaml.v3"},
+		"flags": {"golang.org/x/mod/semver"}, "judge": {}, "router": {}, "rollout": {}, "store": {}, "limit": {}, "proxy/h1": {}, "admin/api": {}, "demo": {}, "outbound": {},
 	}
 	never = map[string][]string{
-		"config": {"net/http"}, "control": {"net/http"}, "proxy": {"store", "admin/"},
+		"config": {"net/http"}, "control": {"net/http"}, "proxy": {"store", "admin/"}, "limit": {"net/http"},
 		"admin": {"proxy", "control", "store/memory", "store/bolt", "store/etcd"},
 	}
 )
@@ -57,7 +59,9 @@ var (
 // client are the verbs of the command line that only talk to a server: of ours they import admin/api.
 var client = []string{
 	"status.go", "watch.go", "judged.go", "weights.go", "cutover.go", "rollback.go", "pause.go",
-	"rollout.go", "plan.go", "events.go", "history.go", "wait.go",
+	"rollout.go", "flag.go", "flagset.go", "plan.go", "events.go", "history.go", "wait.go", "news.go", "dryrun.go",
+	"health.go", "completion.go", "suggest.go",
+	"explain.go", "cohort.go", "diff.go", "config.go",
 }
 
 func TestFloors(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/limit"
 	"go.uber.org/zap"
 )
 
@@ -33,7 +34,12 @@ type Controller interface {
 
 	Reload(ctx context.Context, c api.Call) (api.Reload, error)
 
+	// Refused is told of every request that is turned away at the door, and does not wait.
+	Refused(c api.Call, what string)
+
 	Rollouts
+	Flags
+	Questions
 }
 
 // Deps is what a Server needs. Controller and Log are required.
@@ -41,9 +47,22 @@ type Deps struct {
 	Config     config.Admin
 	Controller Controller
 	Metrics    http.Handler // serves GET /metrics; nil: not found
+	Evaluate   http.Handler // serves /ofrep/v1/, for applications that ask for flags; nil: not found
+	Streams    Streams      // counts streams of events; nil: nobody does
 	Ready      func() error // nil or an error that says why /readyz fails; a nil func is always ready
 	Log        *zap.Logger
 }
+
+// Streams counts streams of events. Its methods may be called concurrently.
+type Streams interface {
+	StreamOpened()
+	StreamClosed(cut bool) // cut: its reader was too slow
+}
+
+type noStreams struct{}
+
+func (noStreams) StreamOpened()     {}
+func (noStreams) StreamClosed(bool) {}
 
 // Server is the admin API as an http.Handler. It is safe for concurrent use.
 type Server struct {
@@ -53,8 +72,9 @@ type Server struct {
 	log        *zap.Logger
 	handler    http.Handler
 	guard      atomic.Pointer[guard]
-	limiter    *limiter
+	limiter    *limit.Tries
 	streams    chan struct{} // one for each open stream of events
+	counts     Streams
 }
 
 // New reads the token files and builds a Server. It refuses to start with a token file that is
@@ -68,8 +88,12 @@ func New(d Deps) (*Server, error) {
 		controller: d.Controller,
 		ready:      d.Ready,
 		log:        d.Log,
-		limiter:    newLimiter(maxTries, time.Minute),
+		limiter:    limit.NewTries(maxTries, time.Minute),
 		streams:    make(chan struct{}, maxStreams),
+		counts:     d.Streams,
+	}
+	if s.counts == nil {
+		s.counts = noStreams{}
 	}
 	t, err := readTokens(d.Config.Tokens, d.Log)
 	if err != nil {
@@ -78,7 +102,7 @@ func New(d Deps) (*Server, error) {
 	if err := s.admit(d.Config, t); err != nil {
 		return nil, err
 	}
-	s.handler = s.routes(d.Metrics)
+	s.handler = s.routes(d.Metrics, d.Evaluate)
 	return s, nil
 }
 
@@ -97,7 +121,7 @@ func (s *Server) Swap(cfg config.Admin) error {
 // admit lets in those of cfg.
 func (s *Server) admit(cfg config.Admin, t *tokens) error {
 	cfg.Address = s.address
-	if t.none() && !private(cfg.Address) {
+	if t.None() && !private(cfg.Address) {
 		return fmt.Errorf("admin address %s is open to others and no token is configured: "+
 			"add admin.tokens, or use a loopback address or unix:/path", cfg.Address)
 	}

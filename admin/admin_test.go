@@ -42,6 +42,7 @@ func TestCommandsReachTheController(t *testing.T) {
 		{"promote", "POST", "/v1/services/shop/rollout/promote", "", nil, "promote shop {Full:false Reason:} " + by},
 		{"promote to the end", "POST", "/v1/services/shop/rollout/promote", `{"full": true, "reason": "r"}`, nil, "promote shop {Full:true Reason:r} " + by},
 		{"approve", "POST", "/v1/services/shop/rollout/approve", `{"reason": "r"}`, nil, "approve shop {Reason:r Force:false} " + by},
+		{"open a gate", "POST", "/v1/services/shop/rollout/open-gate", `{"gate": "promote", "reason": "r"}`, nil, "open-gate shop {Gate:promote Reason:r} " + by},
 		{"step back", "POST", "/v1/services/shop/rollout/step-back", `{"reason": "r"}`, nil, "step-back shop {Reason:r Force:false} " + by},
 		{
 			"step back from a revision", "POST", "/v1/services/shop/rollout/step-back", "",

@@ -18,7 +18,7 @@ import (
 
 const (
 	maxBody  = 64 << 10
-	maxDepth = 8 // no request nests deeper than 2
+	maxDepth = 8 // no request but a flag's nests deeper than 2
 )
 
 // decode reads the body of a write into q, a pointer to a struct. No body leaves q as it is.
@@ -26,23 +26,35 @@ const (
 // It is stricter than encoding/json, which takes the last of two equal keys, ignores case and skips
 // what it does not know: a request must mean the same to everybody who reads it.
 func decode(w http.ResponseWriter, r *http.Request, q any) *api.Error {
+	return decodeUpTo(maxBody, w, r, q)
+}
+
+// decodeUpTo is decode for a body of at most so many bytes.
+func decodeUpTo(limit int64, w http.ResponseWriter, r *http.Request, q any) *api.Error {
 	if problem := checkContentType(r); problem != nil {
 		return problem
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return invalid("The body has more than %d bytes.", maxBody)
-	}
-	if err != nil {
-		return invalid("The body did not arrive whole.")
-	}
-	if len(body) == 0 {
-		return nil
+	body, problem := readBody(w, r, limit)
+	if problem != nil || len(body) == 0 {
+		return problem
 	}
 	if r.Header.Get("Content-Type") == "" {
 		return invalid("Send the body as Content-Type: application/json.")
 	}
 	return unmarshal(body, q)
+}
+
+// readBody reads a body of at most so many bytes.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *api.Error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, invalid("The body has more than %d bytes.", limit)
+	}
+	if err != nil {
+		return nil, invalid("The body did not arrive whole.")
+	}
+	identify(r, body)
+	return body, nil
 }
 
 // checkContentType refuses what a form of a foreign page could send, with and without a body.
@@ -56,17 +68,25 @@ func checkContentType(r *http.Request) *api.Error {
 }
 
 func unmarshal(body []byte, q any) *api.Error {
-	if !utf8.Valid(body) {
-		return invalid("The body is not UTF-8.")
-	}
-	if err := walk(body, fields(q)); err != nil {
-		return invalid("The body is not valid: %s.", err)
+	if problem := checkJSON(body, fields(q), maxDepth); problem != nil {
+		return problem
 	}
 	err := json.Unmarshal(body, q)
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return invalid("%s must be of type %s, not %s.", t.Field, kinds[t.Type.Kind()], t.Value)
 	}
 	if err != nil {
+		return invalid("The body is not valid: %s.", err)
+	}
+	return nil
+}
+
+// checkJSON refuses a body that is not one object with members among known.
+func checkJSON(body []byte, known []string, depth int) *api.Error {
+	if !utf8.Valid(body) {
+		return invalid("The body is not UTF-8.")
+	}
+	if err := walk(body, known, depth); err != nil {
 		return invalid("The body is not valid: %s.", err)
 	}
 	return nil
@@ -88,9 +108,9 @@ func fields(q any) []string {
 	return names
 }
 
-// walk reads one JSON object and nothing behind it, whose members are among known and in which no
-// object has a member twice.
-func walk(body []byte, known []string) error {
+// walk reads one JSON object and nothing behind it, whose members are among known, in which no object has a
+// member twice, and which nests no deeper than left.
+func walk(body []byte, known []string, left int) error {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	t, err := d.Token()
@@ -100,7 +120,7 @@ func walk(body []byte, known []string) error {
 	if t != json.Delim('{') {
 		return errors.New("it is not an object")
 	}
-	if err := walkObject(d, known, 1); err != nil {
+	if err := walkObject(d, known, left-1); err != nil {
 		return err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
@@ -110,7 +130,7 @@ func walk(body []byte, known []string) error {
 }
 
 // walkObject reads the members up to the closing brace. known is nil where any name will do.
-func walkObject(d *json.Decoder, known []string, depth int) error {
+func walkObject(d *json.Decoder, known []string, left int) error {
 	seen := map[string]bool{}
 	for {
 		t, err := d.Token()
@@ -128,26 +148,26 @@ func walkObject(d *json.Decoder, known []string, depth int) error {
 		if known != nil && !slices.Contains(known, name) {
 			return fmt.Errorf("field %q is unknown; known are %s", clip(name), strings.Join(known, ", "))
 		}
-		if err := walkValue(d, depth); err != nil {
+		if err := walkValue(d, left); err != nil {
 			return err
 		}
 	}
 }
 
-func walkValue(d *json.Decoder, depth int) error {
+func walkValue(d *json.Decoder, left int) error {
 	t, err := d.Token()
 	if err != nil {
 		return syntax(err)
 	}
-	if depth >= maxDepth {
+	if left <= 0 {
 		return errors.New("it is nested too deep")
 	}
 	switch t {
 	case json.Delim('{'):
-		return walkObject(d, nil, depth+1)
+		return walkObject(d, nil, left-1)
 	case json.Delim('['):
 		for d.More() {
-			if err := walkValue(d, depth+1); err != nil {
+			if err := walkValue(d, left-1); err != nil {
 				return err
 			}
 		}

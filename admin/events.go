@@ -3,10 +3,13 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,10 +17,11 @@ import (
 	"unicode"
 
 	"github.com/switchback-proxy/switchback/admin/api"
+	"github.com/switchback-proxy/switchback/secret"
 )
 
 const (
-	maxStreams   = 200
+	maxStreams   = 2000
 	pageLimit    = 100 // of a page when the query names no limit
 	maxPageLimit = 1000
 	maxEventID   = 256 // bytes
@@ -27,6 +31,7 @@ const (
 const (
 	heartbeat   = 15 * time.Second
 	writeStream = 10 * time.Second
+	streamBytes = 16 << 10        // that the system holds for a reader; more is kept for nobody
 	retryAfter  = 2 * time.Second // what a reader waits before it connects again
 )
 
@@ -45,7 +50,9 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var err error
-	if q.service != "" {
+	if sees := exchangeOf(r).scope; !sees.service(q.service) && q.service != "" {
+		err = sees.refusal("service " + q.service)
+	} else if q.service != "" {
 		_, err = s.controller.Service(q.service)
 	}
 	switch {
@@ -113,6 +120,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, q eventsQuery) err
 	if err != nil {
 		return err
 	}
+	events = exchangeOf(r).scope.events(events)
 	switch n := len(events); {
 	case n == 0:
 		events = []api.Event{}
@@ -147,31 +155,51 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, q eventsQuery) e
 		return nil
 	}
 	unlimitRead(w)
+	narrow(r)
 	defer limitWrite(w) // for the end of the body
+	s.counts.StreamOpened()
 	t := &tape{w: w, flush: http.NewResponseController(w)}
+	cut := s.play(ctx, r, t, q, events)
+	s.counts.StreamClosed(cut || errors.Is(t.err, os.ErrDeadlineExceeded))
+	exchangeOf(r).cause = t.cause
+	return nil
+}
+
+// play sends events until something ends the stream. Cut says that the controller gave its reader up.
+func (s *Server) play(ctx context.Context, r *http.Request, t *tape, q eventsQuery, events <-chan api.Event) (cut bool) {
 	t.write("retry: %d\n\n", retryAfter.Milliseconds())
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
+	sees := exchangeOf(r).scope
 	for t.err == nil {
 		select {
 		case <-ctx.Done():
-			return nil
+			return false
 		case <-beat.C:
-			if !s.stillAllowed(r) {
-				return nil
+			var allowed bool
+			if sees, allowed = s.stillAllowed(r); !allowed {
+				return false
 			}
 			t.write(":\n\n")
 		case e, ok := <-events:
 			if !ok {
-				return nil
+				return ctx.Err() == nil
 			}
-			if q.service == "" || e.Service == q.service {
-				t.event(e)
+			for more := ok; more; {
+				if (q.service == "" || e.Service == q.service) && sees.event(&e) {
+					t.event(e)
+				}
+				select { // what has come meanwhile goes out with it
+				case e, ok = <-events:
+					more = ok && t.err == nil
+				default:
+					more = false
+				}
 			}
+			t.send()
 		}
 	}
-	exchangeOf(r).cause = t.cause
-	return nil
+	return false
 }
 
 // tape is the written side of a stream; err is the first thing that went wrong.
@@ -189,14 +217,42 @@ func (t *tape) event(e api.Event) {
 		t.err = t.cause
 		return
 	}
-	t.write("id: %s\nevent: %s\ndata: %s\n\n", e.ID, e.Type, body)
+	t.put("id: %s\nevent: %s\ndata: %s\n\n", e.ID, e.Type, body)
 }
 
 func (t *tape) write(format string, args ...any) {
+	t.put(format, args...)
+	t.send()
+}
+
+// put writes something that may wait for more.
+func (t *tape) put(format string, args ...any) {
+	if t.err != nil {
+		return
+	}
 	// Without a connection, in a test, there is nothing to limit.
 	_ = t.flush.SetWriteDeadline(time.Now().Add(writeStream))
-	if _, t.err = fmt.Fprintf(t.w, format, args...); t.err == nil {
+	_, t.err = fmt.Fprintf(t.w, format, args...)
+}
+
+// send has what was put go out.
+func (t *tape) send() {
+	if t.err == nil {
 		t.err = t.flush.Flush()
+	}
+}
+
+type connKey struct{}
+
+// withConn makes requests know their connection.
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// narrow bounds what the system holds for a reader that does not read: by default that is megabytes for each.
+func narrow(r *http.Request) {
+	if c, ok := r.Context().Value(connKey{}).(interface{ SetWriteBuffer(bytes int) error }); ok {
+		_ = c.SetWriteBuffer(streamBytes) // it is as it is, then
 	}
 }
 
@@ -218,15 +274,21 @@ func untilStop(request context.Context) (context.Context, context.CancelFunc) {
 	return ctx, func() { forget(); cancel() }
 }
 
-// stillAllowed reports whether the caller could ask again: a stream may outlive its token.
-func (s *Server) stillAllowed(r *http.Request) bool {
+// stillAllowed reports whether the caller could ask again, and for what: a stream may outlive its token.
+func (s *Server) stillAllowed(r *http.Request) (*scope, bool) {
 	g := s.guard.Load()
 	if !g.hosts.allow(r.Host) {
-		return false
+		return nil, false
 	}
-	if g.tokens.none() {
-		return true
+	if g.tokens.None() {
+		return nil, true
 	}
-	secret, _ := bearer(r.Header)
-	return g.tokens.find(secret, time.Now()) != nil
+	given, _ := secret.Bearer(r.Header)
+	now := time.Now()
+	token := g.tokens.find(given, now)
+	if token == nil || token.Expired(now) {
+		return nil, false
+	}
+	sees := scopeOf(token)
+	return sees, sees.check(r) == nil
 }

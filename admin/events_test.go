@@ -225,11 +225,25 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 	})
 }
 
+// streamCounts are what a Server counts of its streams.
+type streamCounts struct{ opened, ended, cut int }
+
+func (c *streamCounts) StreamOpened() { c.opened++ }
+
+func (c *streamCounts) StreamClosed(cut bool) {
+	if cut {
+		c.cut++
+	} else {
+		c.ended++
+	}
+}
+
 // A controller that gives a slow reader up ends its stream; so does a reader that takes nothing.
 func TestSlowReadersAreDropped(t *testing.T) {
 	t.Run("by the controller", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			network, b := memnet.New(), newBench(t)
+			counts := &streamCounts{}
+			network, b := memnet.New(), newBench(t, func(d *Deps) { d.Streams = counts })
 			b.feed = make(chan api.Event)
 			stop := b.serve(t, network)
 			l := listen(t, network, "/v1/events")
@@ -239,11 +253,15 @@ func TestSlowReadersAreDropped(t *testing.T) {
 			}
 			_ = l.conn.Close()
 			stop()
+			if *counts != (streamCounts{opened: 1, cut: 1}) {
+				t.Errorf("counted %+v", *counts)
+			}
 		})
 	})
 	t.Run("by the connection", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			network, b := memnet.New(), newBench(t)
+			counts := &streamCounts{}
+			network, b := memnet.New(), newBench(t, func(d *Deps) { d.Streams = counts })
 			b.feed = make(chan api.Event)
 			stop := b.serve(t, network)
 			l := listen(t, network, "/v1/events") // and never reads again
@@ -263,6 +281,9 @@ func TestSlowReadersAreDropped(t *testing.T) {
 			}
 			_ = l.conn.Close()
 			stop()
+			if *counts != (streamCounts{opened: 1, cut: 1}) {
+				t.Errorf("counted %+v", *counts)
+			}
 		})
 	})
 }
@@ -276,7 +297,7 @@ func TestStreamsAreLimited(t *testing.T) {
 			open[i] = listen(t, network, "/v1/events")
 		}
 		w := b.ask(t, "GET", "/v1/events", "", "Accept: text/event-stream")
-		wantProblem(t, w, http.StatusServiceUnavailable, "200 streams")
+		wantProblem(t, w, http.StatusServiceUnavailable, "2000 streams")
 		if w.Header().Get("Retry-After") == "" {
 			t.Error("no Retry-After")
 		}

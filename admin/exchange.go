@@ -14,6 +14,7 @@ import (
 // other, on the request's own goroutine.
 type exchange struct {
 	api.Call
+	scope    *scope // nil: everything
 	reason   string
 	revision int64
 	changed  bool
@@ -28,14 +29,14 @@ func exchangeOf(r *http.Request) *exchange {
 }
 
 // begin opens the exchange, protects the answer whatever it will be, and logs every write and every
-// internal error when it is over.
+// internal error when it is over. Asking for flags is no write.
 func (s *Server) begin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		x := &exchange{Call: api.Call{From: remote(r)}}
 		protect(w.Header())
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
-		if !safe(r.Method) || x.cause != nil {
+		if !safe(r.Method) && !asks(r) || x.cause != nil {
 			s.logExchange(r, x, time.Since(start))
 		}
 	})
@@ -89,7 +90,7 @@ func (s *Server) logExchange(r *http.Request, x *exchange, took time.Duration) {
 		s.log.Info("admin request refused", append(fields,
 			zap.Int("status", x.refused.Status), zap.String("problem", x.refused.Type), zap.String("detail", clip(x.refused.Detail)))...)
 	default:
-		s.log.Info("admin request done", append(fields, zap.Int64("rev", x.revision), zap.Bool("changed", x.changed))...)
+		s.log.Info("admin request done", append(fields, zap.Int64("rev", x.revision), zap.Bool("changed", x.changed), zap.Bool("dry_run", x.DryRun))...)
 	}
 }
 

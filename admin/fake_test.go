@@ -29,12 +29,23 @@ type recorder struct {
 	err  error         // answers every command when set
 	hold chan struct{} // a cutover waits for it, or its context, when set
 
+	file    string // of the configuration
 	rollout *api.Rollout
 	events  []api.Event
 	feed    chan api.Event // behind events, for who follows
 
-	mu    sync.Mutex
-	calls []string
+	mu      sync.Mutex
+	calls   []string
+	refused []string
+	call    api.Call // the last one
+
+	replayed bool // every answer is an old one
+}
+
+func (c *recorder) Refused(by api.Call, what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused = append(c.refused, by.By+" "+by.From+": "+what)
 }
 
 func (c *recorder) note(format string, args ...any) error {
@@ -50,6 +61,17 @@ func (c *recorder) seen() []string {
 	return slices.Clone(c.calls)
 }
 
+// who notes a call and is the part of it that most tests look at.
+func (c *recorder) who(by api.Call) any {
+	c.mu.Lock()
+	c.call = by
+	c.mu.Unlock()
+	return struct {
+		By, From string
+		IfMatch  int64
+	}{by.By, by.From, by.IfMatch}
+}
+
 func shop() api.Service {
 	return api.Service{
 		Name: "shop", Revision: 42, Why: "file",
@@ -59,7 +81,7 @@ func shop() api.Service {
 }
 
 func (c *recorder) Overview() api.Overview {
-	return api.Overview{Node: api.Node{Version: "test"}, Services: []api.Service{shop()}}
+	return api.Overview{Node: api.Node{Version: "test", Config: api.Config{File: c.file}}, Services: []api.Service{shop()}}
 }
 
 func (c *recorder) Service(name string) (api.Service, error) {
@@ -78,16 +100,23 @@ func change() api.Change {
 	return api.Change{Service: "shop", Revision: 43, Changed: true, Weights: api.Weights{"green": 100}, Durable: true}
 }
 
+// change is the answer to every command.
+func (c *recorder) change() api.Change {
+	answer := change()
+	answer.Replayed = c.replayed
+	return answer
+}
+
 func (c *recorder) SetWeights(_ context.Context, s string, q api.WeightsRequest, by api.Call) (api.Change, error) {
-	return change(), c.note("weights %s %+v %+v", s, q, by)
+	return c.change(), c.note("weights %s %+v %+v", s, q, c.who(by))
 }
 
 func (c *recorder) DropIntent(_ context.Context, s string, q api.CommandRequest, by api.Call) (api.Change, error) {
-	return change(), c.note("drop %s %+v %+v", s, q, by)
+	return c.change(), c.note("drop %s %+v %+v", s, q, c.who(by))
 }
 
 func (c *recorder) Cutover(ctx context.Context, s string, q api.CutoverRequest, by api.Call) (api.Change, error) {
-	err := c.note("cutover %s %+v %+v", s, q, by)
+	err := c.note("cutover %s %+v %+v", s, q, c.who(by))
 	if c.hold != nil {
 		select {
 		case <-c.hold:
@@ -95,37 +124,41 @@ func (c *recorder) Cutover(ctx context.Context, s string, q api.CutoverRequest, 
 			return api.Change{}, context.Cause(ctx)
 		}
 	}
-	return change(), err
+	return c.change(), err
 }
 
 func (c *recorder) Rollback(_ context.Context, s string, q api.CommandRequest, by api.Call) (api.Change, error) {
-	return change(), c.note("rollback %s %+v %+v", s, q, by)
+	return c.change(), c.note("rollback %s %+v %+v", s, q, c.who(by))
 }
 
 func (c *recorder) Pause(_ context.Context, s string, q api.CommandRequest, by api.Call) (api.Change, error) {
-	return change(), c.note("pause %s %+v %+v", s, q, by)
+	return c.change(), c.note("pause %s %+v %+v", s, q, c.who(by))
 }
 
 func (c *recorder) Resume(_ context.Context, s string, q api.CommandRequest, by api.Call) (api.Change, error) {
-	return change(), c.note("resume %s %+v %+v", s, q, by)
+	return c.change(), c.note("resume %s %+v %+v", s, q, c.who(by))
 }
 
 func (c *recorder) StartRollout(_ context.Context, s string, q api.StartRequest, by api.Call) (api.Change, error) {
-	answer := change()
-	answer.Changed = q.To != "again"
-	return answer, c.note("start %s %+v %+v", s, q, by)
+	answer := c.change()
+	answer.Changed, answer.DryRun = q.To != "again", by.DryRun
+	return answer, c.note("start %s %+v %+v", s, q, c.who(by))
 }
 
 func (c *recorder) Promote(_ context.Context, s string, q api.PromoteRequest, by api.Call) (api.Change, error) {
-	return change(), c.note("promote %s %+v %+v", s, q, by)
+	return c.change(), c.note("promote %s %+v %+v", s, q, c.who(by))
 }
 
 func (c *recorder) Approve(_ context.Context, s string, q api.CommandRequest, by api.Call) (api.Change, error) {
-	return change(), c.note("approve %s %+v %+v", s, q, by)
+	return c.change(), c.note("approve %s %+v %+v", s, q, c.who(by))
 }
 
 func (c *recorder) StepBack(_ context.Context, s string, q api.CommandRequest, by api.Call) (api.Change, error) {
-	return change(), c.note("step-back %s %+v %+v", s, q, by)
+	return c.change(), c.note("step-back %s %+v %+v", s, q, c.who(by))
+}
+
+func (c *recorder) OpenGate(_ context.Context, s string, q api.OpenGateRequest, by api.Call) (api.Change, error) {
+	return c.change(), c.note("open-gate %s %+v %+v", s, q, c.who(by))
 }
 
 func (c *recorder) Plan(_ context.Context, s string) (api.Plan, error) {
@@ -178,7 +211,7 @@ func (c *recorder) Follow(ctx context.Context, after string) (<-chan api.Event, 
 }
 
 func (c *recorder) Reload(_ context.Context, by api.Call) (api.Reload, error) {
-	return api.Reload{Digest: "d", Changed: true}, c.note("reload %+v", by)
+	return api.Reload{Digest: "d", Changed: true, DryRun: by.DryRun, Replayed: c.replayed}, c.note("reload %+v", c.who(by))
 }
 
 // bench is a Server over a recorder, with its log.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/secret"
 )
 
 // guard is what Swap replaces: by which names the API may be addressed, and by whom.
@@ -102,6 +103,7 @@ func (s *Server) checkHost(next http.Handler) http.Handler {
 func (s *Server) checkToken(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := s.authorize(w, r); err != nil {
+			s.controller.Refused(exchangeOf(r).Call, err.Error())
 			refuse(w, r, err)
 			return
 		}
@@ -118,47 +120,49 @@ func local(from string) bool {
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
 	x, t := exchangeOf(r), s.guard.Load().tokens
 	switch {
-	case t.none():
+	case t.None():
 		x.By = "anonymous"
 		return nil
 	case r.URL.Path == "/livez" || r.URL.Path == "/readyz":
 		return nil
 	}
 	now := time.Now()
-	secret, given := bearer(r.Header)
-	token := t.find(secret, now)
+	given, tried := secret.Bearer(r.Header)
+	token := t.find(given, now)
 	// The right token is refused as well, or a guess would learn from the answer whether it was right. Not on
 	// this machine: one address is everybody there, and a stale script must not lock the others out.
-	if wait := s.limiter.wait(x.From, now); wait > 0 && (token == nil || !local(x.From)) {
+	if wait := s.limiter.Wait(x.From, now); wait > 0 && (token == nil || !local(x.From)) {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 		return bare(http.StatusTooManyRequests, "Too many wrong tokens came from %s; wait a minute.", x.From)
 	}
 	if token == nil {
-		if given {
-			s.limiter.fail(x.From, now)
+		if tried {
+			s.limiter.Fail(x.From, now)
 		}
 		w.Header().Set("WWW-Authenticate", `Bearer realm="switchback"`)
 		return api.Problem(api.TypeUnauthorized, "Send one of the tokens in admin.tokens as Authorization: Bearer TOKEN.")
 	}
-	x.By = token.Name
-	if !safe(r.Method) && token.Role != config.Operator {
+	x.By, x.scope = token.Name, scopeOf(token)
+	if token.Expired(now) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="switchback", error="invalid_token"`)
+		return api.Problem(api.TypeUnauthorized, "Token %s expired at %s; give it a later date in admin.tokens.", token.Name, token.Expires.Format(time.RFC3339))
+	}
+	if !safe(r.Method) && !asks(r) && token.Role != config.Operator {
 		return api.Problem(api.TypeForbidden, "Token %s is a %s and can only read; this needs an %s.", token.Name, token.Role, config.Operator)
+	}
+	if problem := x.scope.check(r); problem != nil {
+		return problem
 	}
 	return nil
 }
 
-// bearer is the secret of the one Authorization field (RFC 6750 §2.1). Given is true for anything
-// that claims to be a credential.
-func bearer(h http.Header) (secret string, given bool) {
-	fields := h.Values("Authorization")
-	if len(fields) != 1 {
-		return "", len(fields) > 0
-	}
-	scheme, secret, _ := strings.Cut(fields[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", true
-	}
-	return strings.TrimSpace(secret), true
+// evaluatePath is where applications ask for flags.
+const evaluatePath = "/ofrep/v1"
+
+// asks reports whether a request that is no GET only asks: for the value of a flag, or what would be.
+func asks(r *http.Request) bool {
+	return r.Method == http.MethodPost && (questions[r.URL.Path] || strings.HasPrefix(r.URL.Path, evaluatePath+"/evaluate/") ||
+		strings.HasPrefix(r.URL.Path, "/v1/flags/") && strings.HasSuffix(r.URL.Path, "/evaluate"))
 }
 
 // checkOrigin refuses writes a browser makes for a page that is not ours: such a page can send

@@ -9,7 +9,7 @@ import (
 )
 
 func (s *Server) overview(w http.ResponseWriter, r *http.Request) {
-	answer(w, r, s.controller.Overview())
+	answer(w, r, exchangeOf(r).scope.overview(s.controller.Overview()))
 }
 
 // service shows one service. Its ETag is the revision that If-Match compares with; there is no 304,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/secret"
 )
 
 // Every refusal is asked of a server without tokens and must reach no command.
@@ -38,7 +39,7 @@ func TestRefusalsChangeNothing(t *testing.T) {
 		{"empty service", "POST", "/v1/services//cutover", good, []string{jsonBody}, 404, ""},
 		{"other case", "POST", "/v1/services/SHOP/cutover", good, []string{jsonBody}, 404, "no service"},
 		{"trailing slash", "POST", cutover + "/", good, []string{jsonBody}, 404, "nothing at"},
-		{"later capability", "POST", "/v1/explain", good, []string{jsonBody}, 404, "nothing at"},
+		{"later capability", "POST", "/v1/captures", good, []string{jsonBody}, 404, "nothing at"},
 		{"pprof", "GET", "/debug/pprof/", "", nil, 404, "nothing at"},
 		{"service cannot be read", "POST", "/v1/services/broken/cutover", good, []string{jsonBody}, 500, "its log says why"},
 
@@ -119,6 +120,8 @@ func TestRefusalsChangeNothing(t *testing.T) {
 		{"forced drop without a reason", "DELETE", weights, `{"force": true}`, []string{jsonBody}, 400, "force needs a reason"},
 		{"forced weights without a reason", "PUT", weights, `{"weights": {"blue": 100}, "force": true}`, []string{jsonBody}, 400, "force needs a reason"},
 		{"forced approval", "POST", rollout + "/approve", `{"force": true, "reason": "x"}`, []string{jsonBody}, 400, "force does nothing here"},
+		{"gate without a reason", "POST", rollout + "/open-gate", `{"gate": "start", "reason": " "}`, []string{jsonBody}, 400, "needs a reason"},
+		{"gate nobody knows", "POST", rollout + "/open-gate", `{"gate": "begin", "reason": "x"}`, []string{jsonBody}, 400, "it is start, promote or finish"},
 		{"forced step back", "POST", rollout + "/step-back", `{"force": true, "reason": "x"}`, []string{jsonBody}, 400, "force does nothing here"},
 		{"start with a weight", "POST", rollout, `{"weight": 5}`, []string{jsonBody}, 400, `"weight" is unknown; known are to, reason`},
 		{"start, long reason", "POST", rollout, `{"reason": "` + strings.Repeat("x", 1100) + `"}`, []string{jsonBody}, 400, "reason has 1100 bytes"},
@@ -128,7 +131,7 @@ func TestRefusalsChangeNothing(t *testing.T) {
 		{"promote as a form", "POST", rollout + "/promote", "full=true", []string{"Content-Type: application/x-www-form-urlencoded"}, 400, "application/json"},
 		{"promote from a foreign page", "POST", rollout + "/promote", "", []string{"Origin: https://evil.example"}, 403, "another origin"},
 		{"GET on promote", "GET", rollout + "/promote", "", nil, 405, "use POST"},
-		{"dry run", "POST", cutover + "?dry_run=true", good, []string{jsonBody}, 400, "dry_run=true"},
+		{"dry run", "POST", cutover + "?dry_run=yes", good, []string{jsonBody}, 400, "dry_run=true"},
 
 		{"If-Match without a number", "POST", cutover, good, []string{jsonBody, "If-Match: abc"}, 400, "If-Match is"},
 		{"If-Match half quoted", "POST", cutover, good, []string{jsonBody, `If-Match: "42`}, 400, "If-Match is"},
@@ -302,7 +305,7 @@ func TestSwapWithoutATokenFile(t *testing.T) {
 					t.Errorf("logged %d times, want once", n)
 				}
 				write(t, file, "the-next-secret")
-				time.Sleep(rereadEvery)
+				time.Sleep(secret.Reread)
 				if w := b.ask(t, "GET", "/v1/services", "", "Authorization: Bearer the-next-secret"); w.Code != http.StatusOK {
 					t.Errorf("status = %d once the file is there, want 200", w.Code)
 				}

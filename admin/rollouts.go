@@ -16,6 +16,7 @@ type Rollouts interface {
 	Promote(ctx context.Context, service string, q api.PromoteRequest, c api.Call) (api.Change, error)
 	Approve(ctx context.Context, service string, q api.CommandRequest, c api.Call) (api.Change, error)
 	StepBack(ctx context.Context, service string, q api.CommandRequest, c api.Call) (api.Change, error)
+	OpenGate(ctx context.Context, service string, q api.OpenGateRequest, c api.Call) (api.Change, error)
 
 	Plan(ctx context.Context, service string) (api.Plan, error)
 	// Events are those behind after that are kept, oldest first; service "" is all services, after ""
@@ -34,6 +35,7 @@ func (s *Server) rolloutRoutes(r chi.Router) {
 	r.Post("/v1/services/{service}/rollout/promote", command(s, checkNothing, c.Promote))
 	r.Post("/v1/services/{service}/rollout/approve", command(s, checkPlain, c.Approve))
 	r.Post("/v1/services/{service}/rollout/step-back", command(s, checkPlain, c.StepBack))
+	r.Post("/v1/services/{service}/rollout/open-gate", command(s, checkGate, c.OpenGate))
 	r.Get("/v1/services/{service}/rollouts", s.history)
 	r.Get("/v1/services/{service}/rollouts/{rollout}", s.pastRollout)
 	r.Get("/v1/services/{service}/plan", s.plan)
@@ -43,7 +45,7 @@ func (s *Server) rolloutRoutes(r chi.Router) {
 // created answers a command that began a rollout with 201 and where to look at it.
 func created(w http.ResponseWriter, r *http.Request, c api.Change) {
 	status := http.StatusOK
-	if c.Changed {
+	if c.Changed && !c.DryRun {
 		status = http.StatusCreated
 		w.Header().Set("Location", "/v1/services/"+url.PathEscape(serviceName(r))+"/rollout")
 	}

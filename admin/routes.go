@@ -9,7 +9,7 @@ import (
 
 // routes is the whole surface. The guards stand before the router, so that a path nobody serves is
 // answered no sooner than one that exists.
-func (s *Server) routes(metrics http.Handler) http.Handler {
+func (s *Server) routes(metrics, evaluate http.Handler) http.Handler {
 	r := chi.NewRouter()
 	r.Use(s.begin, limitTime, s.checkHost, s.checkToken, checkOrigin, middleware.GetHead)
 	r.NotFound(notFound)
@@ -17,8 +17,12 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 
 	r.Get("/livez", live)
 	r.Get("/readyz", s.readyz)
+	r.Get("/openapi.json", openAPI)
 	if metrics != nil {
 		r.Method(http.MethodGet, "/metrics", metrics)
+	}
+	if evaluate != nil {
+		r.Mount(evaluatePath, evaluate)
 	}
 
 	r.Get("/v1/services", s.overview)
@@ -32,5 +36,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	r.Post("/v1/services/{service}/rollout/resume", command(s, checkPlain, s.controller.Resume))
 	r.Post("/v1/config/reload", s.reload)
 	s.rolloutRoutes(r)
+	s.flagRoutes(r)
+	s.questionRoutes(r)
 	return r
 }

@@ -6,14 +6,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
+	"github.com/switchback-proxy/switchback/limit"
 	"go.uber.org/zap"
 )
 
 const (
-	maxConns     = 256
+	maxConns     = maxStreams + 256 // streams leave room for everybody else
 	maxHeader    = 64 << 10
 	headTimeout  = 10 * time.Second
 	bodyTimeout  = 10 * time.Second // from the end of the head to the end of the body
@@ -39,10 +39,11 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		MaxHeaderBytes:               maxHeader,
 		DisableGeneralOptionsHandler: true, // it would answer before the guards
 		BaseContext:                  func(net.Listener) context.Context { return withStop(requests, ctx) },
+		ConnContext:                  withConn,
 		ErrorLog:                     errorLog,
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(limitConns(ln, maxConns)) }()
+	go func() { ended <- srv.Serve(limit.Conns(ln, maxConns)) }()
 	select {
 	case err := <-ended:
 		return errors.Join(fmt.Errorf("serve admin on %s: %w", ln.Addr(), err), srv.Close())
@@ -95,45 +96,4 @@ func limitWrite(w http.ResponseWriter) {
 // unlimitRead is called when the body is read: from then on a read only notices that the client left.
 func unlimitRead(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-}
-
-// limitConns lets n connections be open at a time; more wait in the kernel's queue.
-func limitConns(ln net.Listener, n int) net.Listener {
-	return &limitedListener{Listener: ln, slots: make(chan struct{}, n), closed: make(chan struct{})}
-}
-
-type limitedListener struct {
-	net.Listener
-	slots  chan struct{}
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (l *limitedListener) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &limitedConn{Conn: conn, free: sync.OnceFunc(func() { <-l.slots })}, nil
-}
-
-func (l *limitedListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-type limitedConn struct {
-	net.Conn
-	free func()
-}
-
-func (c *limitedConn) Close() error {
-	defer c.free()
-	return c.Conn.Close()
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/switchback-proxy/switchback/secret"
 )
 
 // A removed, emptied or replaced file takes effect within a second, without a restart.
@@ -25,7 +27,7 @@ func TestTokenFileChanges(t *testing.T) {
 		}
 
 		write(t, file, "another-secret-0123456789")
-		time.Sleep(rereadEvery)
+		time.Sleep(secret.Reread)
 		if allowed(operatorSecret) || !allowed("another-secret-0123456789") {
 			t.Error("a replaced secret: the old one works, or the new one does not")
 		}
@@ -33,7 +35,7 @@ func TestTokenFileChanges(t *testing.T) {
 		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(rereadEvery)
+		time.Sleep(secret.Reread)
 		if allowed("another-secret-0123456789") {
 			t.Error("the token works without its file")
 		}
@@ -47,7 +49,7 @@ func TestTokenFileChanges(t *testing.T) {
 		}
 
 		write(t, file, operatorSecret)
-		time.Sleep(rereadEvery)
+		time.Sleep(secret.Reread)
 		if !allowed(operatorSecret) {
 			t.Error("the token does not work though its file is back")
 		}
@@ -63,7 +65,7 @@ func TestLostTokenFilesCloseTheDoor(t *testing.T) {
 		if err := os.Remove(filepath.Join(dir, "eye")); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(rereadEvery)
+		time.Sleep(secret.Reread)
 		for _, auth := range []string{"X-None: 1", "Authorization: Bearer", "Authorization: Bearer "} {
 			wantProblem(t, b.ask(t, "GET", "/v1/services", "", auth), http.StatusUnauthorized, "")
 		}
@@ -105,35 +107,4 @@ func TestWrongTokensAreLimitedByAddress(t *testing.T) {
 			t.Errorf("status = %d after Retry-After, want 200", w.Code)
 		}
 	})
-}
-
-func TestLimiter(t *testing.T) {
-	at := time.Date(2026, 1, 2, 15, 0, 0, 0, time.UTC)
-	limited := func(l *limiter, address string) bool { return l.wait(address, at) > 0 }
-
-	l := newLimiter(2, time.Minute)
-	for _, a := range []string{"10.0.0.1", "2001:db8::1", "2001:db8::2", "::ffff:10.0.0.1"} {
-		l.fail(a, at)
-	}
-	if limited(l, "10.0.0.1") || limited(l, "10.0.0.2") {
-		t.Error("an address is limited before its second failure, or for another's")
-	}
-	if !limited(l, "2001:db8::ffff") || limited(l, "2001:db8:0:1::1") {
-		t.Error("IPv6 addresses do not count by /64")
-	}
-
-	full := newLimiter(1, time.Minute)
-	for i := range maxAddresses + 100 {
-		full.fail(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), at.Add(time.Duration(i)))
-	}
-	if n := len(full.fails); n > maxAddresses {
-		t.Errorf("%d addresses are remembered, at most %d may be", n, maxAddresses)
-	}
-	if limited(full, "10.0.0.0") || !limited(full, "10.0.16.0") {
-		t.Error("the oldest address should be the one forgotten")
-	}
-	full.fail("192.0.2.1", at.Add(2*time.Minute))
-	if n := len(full.fails); n != 1 {
-		t.Errorf("%d addresses are remembered after their windows, want 1", n)
-	}
 }

@@ -53,6 +53,7 @@ func commandAs[Q any](
 			return
 		}
 		x.revision, x.changed = change.Revision, change.Changed
+		replayed(w, change.Replayed)
 		setETag(w, change.Revision)
 		reply(w, r, change)
 	}
@@ -60,9 +61,8 @@ func commandAs[Q any](
 
 // accept reads everything a client may say in a write.
 func accept[Q any](w http.ResponseWriter, r *http.Request, q *Q, check func(*Q) *api.Error) *api.Error {
-	if r.URL.RawQuery != "" {
-		// Ignoring ?dry_run=true would do what somebody wanted to try.
-		return invalid("The query %q is not understood here; leave it out.", clip(r.URL.RawQuery))
+	if problem := terms(r); problem != nil {
+		return problem
 	}
 	match, problem := ifMatch(r.Header)
 	if problem != nil {
@@ -158,6 +158,18 @@ func checkPlain(q *api.CommandRequest) *api.Error {
 	return nil
 }
 
+func checkGate(q *api.OpenGateRequest) *api.Error {
+	switch q.Gate {
+	case "", "start", "promote", "finish":
+	default:
+		return invalid("gate is %q; it is start, promote or finish.", clip(q.Gate))
+	}
+	if strings.TrimSpace(q.Reason) == "" {
+		return invalid("to open a gate by hand needs a reason.")
+	}
+	return nil
+}
+
 func checkForce(force bool, reason string) *api.Error {
 	if force && strings.TrimSpace(reason) == "" {
 		return invalid("force needs a reason.")
@@ -177,12 +189,14 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	unlimitRead(w)
+	x.Reason = q.Reason
 	answered, err := s.controller.Reload(r.Context(), x.Call)
 	if err != nil {
 		refuse(w, r, err)
 		return
 	}
 	x.changed = answered.Changed
+	replayed(w, answered.Replayed)
 	answer(w, r, answered)
 }
 

@@ -92,8 +92,8 @@ func targetURL(s string) (string, *flaw) {
 	switch {
 	case err != nil || u.Opaque != "" || u.Scheme == "" || u.Hostname() == "":
 		return bad("write it like http://10.0.0.1:8080")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return bad("the scheme is http or https")
+	case !slices.Contains([]string{"http", "https", "h2c"}, u.Scheme):
+		return bad("the scheme is http, https or h2c")
 	case u.User != nil:
 		return bad("a target has no user and password")
 	case u.Path != "" && u.Path != "/" || strings.ContainsAny(s, "?#"):
@@ -105,7 +105,7 @@ func targetURL(s string) (string, *flaw) {
 	}
 	port := u.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+		port = map[string]string{"http": "80", "https": "443", "h2c": "80"}[u.Scheme]
 	}
 	if n, ok := portNumber(port); !ok || n == 0 || strings.HasSuffix(u.Host, ":") {
 		return bad("a port is a number from 1 to 65535")

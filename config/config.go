@@ -4,6 +4,7 @@ package config
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -18,7 +19,10 @@ type Config struct {
 	Shutdown  Shutdown
 	Trust     Trust
 	Log       Log
-	Services  []Service // in file order
+	Metrics   Metrics   `json:",omitzero"`
+	Services  []Service // in file order, then one for each flag with a rollout
+	Flags     []Flag    // in file order
+	Outbound  Outbound
 }
 
 // Service returns the service of that name, nil when there is none.
@@ -36,12 +40,22 @@ type Listener struct {
 	Name     string
 	Address  string   // host:port; ":8080" is every address
 	TLS      *TLS     // nil: cleartext
+	H2C      bool     // HTTP/2 without TLS is spoken too, with those who begin with its preface
 	Pool     string   // role or pool every request is sent to, whatever the weights; "": weights decide
+	Serve    string   // ServeFlags: applications ask for flags here; "": traffic of the services
+	Tokens   []Secret // of a listener that serves flags; none: everybody who reaches it may ask
+	CORS     []string // the same: origins of pages that may ask, "*" any
 	Timeouts struct { // zero never; defaults 10s and 60s
 		Header time.Duration // from the first byte of a request to the end of its head
 		Idle   time.Duration // between two requests of a connection
 	}
 }
+
+// ServeFlags is what a listener can serve beside the services.
+const ServeFlags = "flags"
+
+// Secret is a named file with a bearer token.
+type Secret struct{ Name, File string }
 
 // TLS lists the certificates of a listener; the client's SNI chooses among them, the first is used
 // when it names none of them.
@@ -54,6 +68,7 @@ type Certificate struct{ Cert, Key string }
 // Admin is where people and tools reach the API.
 type Admin struct {
 	Address string   // host:port, or "unix:/path"
+	URL     string   // where people reach it, for links; "": told by the address
 	Hosts   []string // lower-case names it may be addressed by, beside IP literals and localhost
 	Tokens  []Token
 }
@@ -63,6 +78,10 @@ type Token struct {
 	Name string
 	Role Role
 	File string // resolved like Certificate
+
+	Services []string  // the only ones it may read and write; with no Flags either: everything
+	Flags    []string  // the same for flags: names, or a beginning and "*"
+	Expires  time.Time // it does not work from then on; zero: never
 }
 
 // Role says what a token may do.
@@ -100,9 +119,15 @@ type Log struct {
 	Access bool
 }
 
+// Metrics says what is shown to Prometheus beside the numbers.
+type Metrics struct {
+	Exemplars bool // durations of requests name the trace they were measured in
+}
+
 // Service is hosts and paths, the pools behind them and how traffic is split.
 type Service struct {
 	Name     string
+	Of       string   // of a service that stands for a flag: the one whose requests are compared; else ""
 	Hosts    []string // lower-case; "*.example.com" is a wildcard; IPv6 without brackets; empty: any host
 	Paths    []string // prefixes on whole segments, at least one; no trailing slash but in "/"
 	Pools    []Pool   // in file order
@@ -113,8 +138,10 @@ type Service struct {
 	Health   Health
 	Timeouts Timeouts
 	Host     string // "preserve", "target" or the literal to send
+	HTTP2    bool   // https targets are asked for HTTP/2; gRPC calls ask for it in any case
 	Drain    Drain
 	Rollout  *Rollout // nil: only people and the file move the weights
+	Flags    []string // flags whose variants upstream is told, in file order
 }
 
 // Pool returns the pool of that name, nil when there is none.
@@ -135,7 +162,7 @@ type Pool struct {
 }
 
 // Target is one address of a pool. URL is scheme and authority only, "http://10.0.0.1:8080", with the
-// port always written; Weight is at least 1.
+// port always written; the scheme is http, https or h2c, which is HTTP/2 without TLS. Weight is at least 1.
 type Target struct {
 	URL    string
 	Weight int
@@ -166,11 +193,22 @@ type StickyKey struct {
 // Seed says who meets a new version first.
 type Seed string
 
-// The seeds: other users for each candidate version, or always the same ones.
+// The seeds: other users for each candidate version, or always the same ones. SeedFlag and the name of a
+// flag: the users who have the flag first.
 const (
 	SeedVersion Seed = "version"
 	SeedFixed   Seed = "fixed"
+	SeedFlag    Seed = "flag:"
 )
+
+// Flag is the flag of a seed, "" when it is none of a flag.
+func (s Seed) Flag() string {
+	name, _ := strings.CutPrefix(string(s), string(SeedFlag))
+	if name == string(s) {
+		return ""
+	}
+	return name
+}
 
 // Rule sends the requests that match to a pool, before the split.
 type Rule struct {
@@ -182,6 +220,7 @@ type Rule struct {
 type Match struct {
 	Header     []HeaderMatch // all of them, sorted by name
 	Users      []string      // sticky keys
+	Flag       string        // one that gives the user something else than its Off
 	PathPrefix string        // whole segments
 }
 
@@ -196,22 +235,41 @@ type Health struct {
 	Passes     int // good probes in a row to come up, after the first probe
 	Fails      int // bad probes in a row to go down
 	Status     []StatusRange
-	PanicBelow int // percent of the baseline's targets usable below which health is ignored; 0 never
+	GRPC       *GRPCHealth // asked instead of Path; nil: not
+	PanicBelow int         // percent of the baseline's targets usable below which health is ignored; 0 never
 }
 
 // StatusRange is inclusive at both ends.
 type StatusRange struct{ From, To int }
 
+// GRPCHealth asks by grpc.health.v1.Health/Check. Service "" is the whole server.
+type GRPCHealth struct{ Service string }
+
 // Timeouts of the upstream side; zero means none, except that Connect is always set.
 type Timeouts struct {
 	Connect        time.Duration
-	ResponseHeader time.Duration // from the request written to the response's head
+	ResponseHeader time.Duration // from the request written to the response's head, never applied to gRPC
 	Idle           time.Duration // an unused upstream connection is kept this long
-	Request        time.Duration // the whole exchange, never applied to upgrades and event streams
+	Request        time.Duration // the whole exchange, never applied to upgrades, event streams and gRPC
 }
 
-// Drain bounds how long ordinary requests may stay on a pool that lost its weight.
-type Drain struct{ Timeout time.Duration }
+// Drain bounds how long requests may stay on a pool that lost its weight.
+type Drain struct {
+	Timeout          time.Duration // of ordinary requests
+	LongLived        LongLived     // what becomes of upgrades, event streams and gRPC streams
+	LongLivedTimeout time.Duration // how long they are left alone under LongLivedDrain
+	Spread           time.Duration // over which they are closed then, one by one; zero: at once
+}
+
+// LongLived is what becomes of exchanges that end when their peers want once their pool drains.
+type LongLived string
+
+// They are kept, or left alone for a while and then closed one by one, or closed at once.
+const (
+	LongLivedKeep  LongLived = "keep"
+	LongLivedDrain LongLived = "drain"
+	LongLivedClose LongLived = "close"
+)
 
 // The roles a rule, a listener or the override header may name instead of a pool.
 const (

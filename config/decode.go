@@ -23,6 +23,17 @@ type object struct {
 // at is the value of a key, nil when the file does not have it.
 func (o object) at(key string) *node { return o.values[key] }
 
+// given is those of keys that the file has.
+func (o object) given(keys ...string) []string {
+	var all []string
+	for _, key := range keys {
+		if o.at(key) != nil {
+			all = append(all, key)
+		}
+	}
+	return all
+}
+
 // object reads a mapping with these keys. It is empty when n is nil or something else.
 func (p *parser) object(n *node, keys ...string) object {
 	o := object{node: n, values: map[string]*node{}}
@@ -82,14 +93,14 @@ func (p *parser) text(n *node) string {
 	return n.value
 }
 
-// boolean reads true or false.
-func (p *parser) boolean(n *node, otherwise bool) bool {
+// boolean reads true or false; false when there is none.
+func (p *parser) boolean(n *node) bool {
 	if n == nil || !p.expect(n, yaml.ScalarNode, "true or false") {
-		return otherwise
+		return false
 	}
 	if n.tag != "!!bool" {
 		p.spoil(n, flaw{"is " + kindOf(n) + ", not true or false", ""})
-		return otherwise
+		return false
 	}
 	return strings.EqualFold(n.value, "true")
 }
@@ -276,6 +287,8 @@ func kindOf(n *node) string {
 		return "a number"
 	case n.tag == "!!bool":
 		return "a boolean"
+	case n.tag == "!!null":
+		return "null"
 	}
 	return "text"
 }

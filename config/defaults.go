@@ -12,6 +12,8 @@ const (
 	defaultOverrideHeader = "Switchback-Pool"
 	defaultHost           = "preserve"
 	defaultDrain          = 30 * time.Second
+	defaultLongLived      = 10 * time.Minute
+	defaultSpread         = 60 * time.Second
 	defaultPath           = "/"
 	defaultTargetWeight   = 1
 )

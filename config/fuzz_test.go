@@ -41,6 +41,9 @@ func checkInvariants(t testing.TB, c *Config) {
 		t.Errorf("got %d listeners and %d services, want at least one", len(c.Listeners), len(c.Services))
 	}
 	for _, l := range c.Listeners {
+		if l.Serve != ServeFlags && (l.Serve != "" || len(l.Tokens)+len(l.CORS) > 0) || l.Serve != "" && l.Pool != "" {
+			t.Errorf("listener %s: serves %q to %v of %v, pool %q", l.Name, l.Serve, l.Tokens, l.CORS, l.Pool)
+		}
 		if l.Address == "" || l.Timeouts.Header <= 0 || l.Timeouts.Idle <= 0 {
 			t.Errorf("listener %s: address %q, timeouts %v", l.Name, l.Address, l.Timeouts)
 		}
@@ -55,12 +58,24 @@ func checkInvariants(t testing.TB, c *Config) {
 		t.Errorf("admin %s is open to others without tokens", c.Admin.Address)
 	}
 	for i := range c.Services {
-		checkServiceInvariants(t, &c.Services[i])
+		checkServiceInvariants(t, c, &c.Services[i])
+	}
+	for i := range c.Flags {
+		f := &c.Flags[i]
+		checkFlagInvariants(t, f)
+		if s := c.Service(FlagService(f.Name)); (s != nil) != (f.Rollout != nil) || s != nil && (c.Service(s.Of) == nil || s.Weights[VariantOn] != f.Value) {
+			t.Errorf("flag %s: rollout %+v, service %+v", f.Name, f.Rollout, s)
+		}
 	}
 }
 
-func checkServiceInvariants(t testing.TB, s *Service) {
+func checkServiceInvariants(t testing.TB, c *Config, s *Service) {
 	t.Helper()
+	for _, name := range slices.Concat(s.Flags, ruleFlags(s)) {
+		if c.Flag(name) == nil {
+			t.Errorf("service %s: flag %q", s.Name, name)
+		}
+	}
 	if s.Weights.Sum() != Full {
 		t.Errorf("service %s: weights %v", s.Name, s.Weights)
 	}
@@ -69,7 +84,7 @@ func checkServiceInvariants(t testing.TB, s *Service) {
 			t.Errorf("service %s: weight %v of pool %q", s.Name, w, name)
 		}
 	}
-	if len(s.Paths) == 0 || s.Host == "" || s.Balance == "" || s.Sticky.Seed == "" || s.Drain.Timeout <= 0 || s.Timeouts.Connect <= 0 {
+	if len(s.Paths) == 0 && s.Of == "" || s.Host == "" || s.Balance == "" || s.Sticky.Seed == "" || s.Drain.Timeout <= 0 || s.Timeouts.Connect <= 0 {
 		t.Errorf("service %s: a default is missing: %+v", s.Name, s)
 	}
 	for _, host := range s.Hosts {
@@ -81,7 +96,7 @@ func checkServiceInvariants(t testing.TB, s *Service) {
 		t.Errorf("service %s: no pool", s.Name)
 	}
 	for _, p := range s.Pools {
-		if IsRole(p.Name) || len(p.Targets) == 0 {
+		if IsRole(p.Name) || (len(p.Targets) == 0) != (s.Of != "") {
 			t.Errorf("service %s: pool %+v", s.Name, p)
 		}
 		for _, target := range p.Targets {
@@ -94,7 +109,7 @@ func checkServiceInvariants(t testing.TB, s *Service) {
 		if s.Pool(r.To) == nil && !IsRole(r.To) {
 			t.Errorf("service %s: rule to %q", s.Name, r.To)
 		}
-		if len(r.When.Header)+len(r.When.Users)+len(r.When.PathPrefix) == 0 {
+		if len(r.When.Header)+len(r.When.Users)+len(r.When.PathPrefix)+len(r.When.Flag) == 0 {
 			t.Errorf("service %s: rule matches everything", s.Name)
 		}
 	}
@@ -111,6 +126,19 @@ func checkServiceInvariants(t testing.TB, s *Service) {
 	if h.Every < 100*time.Millisecond || h.Timeout <= 0 || h.Passes < 1 || h.Fails < 1 || len(h.Status) == 0 || !strings.HasPrefix(h.Path, "/") {
 		t.Errorf("service %s: health %+v", s.Name, h)
 	}
+}
+
+// ruleFlags are the flags that the rules and the seed of a service speak of.
+func ruleFlags(s *Service) (names []string) {
+	for _, r := range s.Rules {
+		if r.When.Flag != "" {
+			names = append(names, r.When.Flag)
+		}
+	}
+	if flag := s.Sticky.Seed.Flag(); flag != "" {
+		names = append(names, flag)
+	}
+	return names
 }
 
 func checkRolloutInvariants(t testing.TB, s *Service) {
@@ -139,17 +167,43 @@ func checkRolloutInvariants(t testing.TB, s *Service) {
 			t.Errorf("service %s: alpha %v, beta %v", s.Name, r.Alpha, r.Beta)
 		}
 	}
+	checkOutsideInvariants(t, r)
 	if len(r.Checks) == 0 {
 		t.Errorf("service %s: no check", s.Name)
 	}
 	order := []string{CheckErrors, CheckP50, CheckP95, CheckP99, CheckSlow}
 	for _, c := range r.Checks {
+		if c.Kind != "" {
+			checkNamedInvariants(t, c)
+			order = nil
+			continue
+		}
 		at := slices.Index(order, c.Name)
 		if at < 0 {
 			t.Fatalf("service %s: check %s is unknown or out of order", s.Name, c.Name)
 		}
 		order = order[at+1:]
 		checkCheckInvariants(t, c)
+	}
+}
+
+// checkOutsideInvariants: what is called can be, and windows have a time in them.
+func checkOutsideInvariants(t testing.TB, r *Rollout) {
+	t.Helper()
+	for _, g := range r.Gates {
+		if _, f := callable(g.Post); f != nil || g.At == "" || g.Timeout < time.Second {
+			t.Errorf("gate %+v: %v", g, f)
+		}
+	}
+	for _, a := range r.Announce {
+		if (a.Post == "") == (a.SlackFile == "") {
+			t.Errorf("announce %+v", a)
+		}
+	}
+	for _, w := range r.Windows {
+		if w.location == nil || w.From == w.To || w.To > 24*60 || r.NextWindow(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+			t.Errorf("window %+v", w)
+		}
 	}
 }
 
@@ -169,5 +223,29 @@ func checkCheckInvariants(t testing.TB, c Check) {
 		if status < 400 || status > 499 {
 			t.Errorf("check %s: also %v", c.Name, c.Also)
 		}
+	}
+}
+
+// checkNamedInvariants knows the checks that a file may name as it likes.
+func checkNamedInvariants(t testing.TB, c Check) {
+	t.Helper()
+	value := c.MaxRatio == 0 || c.MaxRatio >= 1 && c.MaxRatio <= 1000
+	held := c.MaxRatio > 0 || c.Max > 0
+	good := false
+	switch c.Kind {
+	case KindScrape:
+		good = value && held && c.Scrape.Metric != "" && c.Scrape.Path[0] == '/'
+	case KindPrometheus:
+		text, err := c.Query.Render(QueryData{Service: "s", Pool: "p", Version: "v", Window: "60s"})
+		good = value && held && c.Query.URL != "" && err == nil && (text != "" || c.Query.Query == "")
+	case KindWebhook:
+		good = value && c.Webhook != "" && c.Verdicts() == !held
+	case KindServerTiming:
+		good = c.ServerTiming != "" && c.Quantile > 0 && c.Quantile < 1 && c.MaxRatio > 1
+	case KindRatio:
+		good = c.MaxDecrease > 0 && c.MaxDecrease <= 0.9 && c.Within >= time.Second && c.Good.Path != "" && c.Of.Path != ""
+	}
+	if !good || c.Kind.Fetched() != (c.Every > 0) || c.Max < 0 || nameFlaw(c.Name) != nil {
+		t.Errorf("check %+v", c)
 	}
 }

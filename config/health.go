@@ -13,7 +13,7 @@ import (
 const leastEvery = 100 * time.Millisecond
 
 func (p *parser) health(n *node) Health {
-	o := p.object(n, "path", "every", "timeout", "passes", "fails", "status", "panic_below")
+	o := p.object(n, "path", "every", "timeout", "passes", "fails", "status", "grpc", "panic_below")
 	h, d := Health{}, defaultHealth()
 	h.Path = p.checked(o.at("path"), probePath)
 	if h.Path == "" {
@@ -28,7 +28,58 @@ func (p *parser) health(n *node) Health {
 	if at := o.at("status"); at != nil {
 		h.Status = p.statusRanges(at)
 	}
+	h.GRPC = p.grpcHealth(o)
 	return h
+}
+
+// grpcHealth reads the question that stands in place of a path.
+func (p *parser) grpcHealth(o object) *GRPCHealth {
+	n := o.at("grpc")
+	if n == nil {
+		return nil
+	}
+	for _, other := range []string{"path", "status"} {
+		if at := o.at(other); at != nil && at.parent == n.parent { // one that is inherited gives way
+			p.report(at, flaw{other + " is for checks by HTTP, and grpc is given too", "remove one of them"})
+		}
+	}
+	g := &GRPCHealth{}
+	if at := p.object(n, "service").at("service"); at != nil {
+		g.Service = p.checked(at, grpcService)
+	}
+	return g
+}
+
+// grpcService is a name like shop.v1.Shop, as its protocol file has it.
+func grpcService(s string) (string, *flaw) {
+	for part := range strings.SplitSeq(s, ".") {
+		for i, r := range part {
+			letter := r == '_' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+			if !letter && (i == 0 || r < '0' || r > '9') {
+				part = ""
+				break
+			}
+		}
+		if part == "" || len(s) > maxVersion {
+			return "", &flaw{quote(s) + " is not the name of a gRPC service", "write it like shop.v1.Shop; remove the key for the whole server"}
+		}
+	}
+	return s, nil
+}
+
+// checkHealth reports targets that cannot be asked by gRPC.
+func (p *parser) checkHealth(s *Service, n *node) {
+	if s.Health.GRPC == nil {
+		return
+	}
+	for i := range s.Pools {
+		for _, t := range s.Pools[i].Targets {
+			if strings.HasPrefix(t.URL, "http:") {
+				p.report(n.child("grpc"), flaw{"target " + t.URL + " speaks HTTP/1.1, which carries no gRPC", "write the target as h2c://… or https://…"})
+				return
+			}
+		}
+	}
 }
 
 // probePath is a path with an optional query, as it stands in a request line.

@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -34,11 +36,13 @@ func (p *parser) listeners(n *node) []Listener {
 func (p *parser) listener(name string, n *node) Listener {
 	l := Listener{Name: name}
 	setTimeouts(&l)
-	o := p.object(n, "address", "tls", "pool", "timeouts")
+	o := p.object(n, "address", "tls", "h2c", "pool", "timeouts", "serve", "tokens", "cors")
 	at := p.need(o, "address", `write host:port, such as ":8080"`)
 	l.Address = p.checked(at, address)
 	l.TLS = p.tls(o.at("tls"))
+	l.H2C = p.h2c(o)
 	l.Pool = p.listenerPool(o.at("pool"))
+	p.serving(&l, o)
 	t := p.object(o.at("timeouts"), "header", "idle")
 	l.Timeouts.Header = p.duration(t.at("header"), shortest, l.Timeouts.Header)
 	l.Timeouts.Idle = p.duration(t.at("idle"), shortest, l.Timeouts.Idle)
@@ -52,6 +56,16 @@ func (p *parser) listenerPool(n *node) string {
 		p.report(n, flaw{"no service has a pool " + quote(name), p.nearest(name, append(roles(), p.pools...))})
 	}
 	return name
+}
+
+// h2c is HTTP/2 without TLS; with TLS there is HTTP/2 already.
+func (p *parser) h2c(o object) bool {
+	n := o.at("h2c")
+	on := p.boolean(n)
+	if on && o.at("tls") != nil {
+		p.report(n, flaw{"h2c is HTTP/2 without TLS, and the listener has tls", "remove it; clients with TLS are offered HTTP/2 in any case"})
+	}
+	return on
 }
 
 func (p *parser) tls(n *node) *TLS {
@@ -103,4 +117,43 @@ func (n *node) whereabouts() string {
 		return ", by default"
 	}
 	return fmt.Sprintf(" in line %d", n.line)
+}
+
+// serving reads what a listener serves in place of the services, and who may ask.
+func (p *parser) serving(l *Listener, o object) {
+	if at := o.at("serve"); at != nil {
+		l.Serve = choice(p, at, "", ServeFlags)
+		if pool := o.at("pool"); pool != nil {
+			p.report(pool, flaw{"a listener that serves flags has no pool", "remove it"})
+		}
+	}
+	lines := map[string]int{}
+	for _, item := range p.list(o.at("tokens")) {
+		s := p.object(item, "name", "file")
+		name := p.need(s, "name", "a name tells in the log who asked")
+		secret := Secret{
+			Name: p.checked(name, tokenName),
+			File: p.filename(p.need(s, "file", "name the file that holds the secret")),
+		}
+		p.once(name, secret.Name, lines)
+		l.Tokens = append(l.Tokens, secret)
+	}
+	l.CORS = p.distinct(o.at("cors"), origin)
+	for _, key := range []string{"tokens", "cors"} {
+		if at := o.at(key); at != nil && o.at("serve") == nil {
+			p.report(at, flaw{key + " is for a listener that serves flags", "add serve: flags, or remove it"})
+		}
+	}
+}
+
+// origin is what a browser sends as Origin (RFC 6454 §7), or "*".
+func origin(s string) (string, *flaw) {
+	if s == "*" {
+		return s, nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || s != u.Scheme+"://"+strings.ToLower(u.Host) {
+		return "", &flaw{quote(s) + " is not an origin", `write it like https://shop.example.com, without a path, or "*"`}
+	}
+	return s, nil
 }

@@ -31,7 +31,7 @@ func TestLoadErrors(t *testing.T) {
 	bad := filepath.Join(dir, "bad.yaml")
 	write(t, bad, "services: {}\n")
 	big := filepath.Join(dir, "big.yaml")
-	write(t, big, "#"+strings.Repeat("x", maxSize))
+	write(t, big, "#"+strings.Repeat("x", MaxSize))
 	tests := []struct {
 		name, path, want string
 		problems         bool

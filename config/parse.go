@@ -14,15 +14,20 @@ type parser struct {
 	problems Problems
 	told     map[place]bool
 
-	pools  []string        // of all services
-	routes map[route]owner // who answers which host and path
+	pools        []string // of all services
+	flagNames    []string
+	keyed        map[string]bool // flags that tell users apart by a key
+	asked        []*node         // names of flags in the conditions of others
+	flagServices []flagService
+	routes       map[route]owner // who answers which host and path
+	calls        []called        // what is called from here
 }
 
 // Parse reads the bytes of a file, fills in every default and checks every rule. It touches neither
-// disk nor network: relative file names in it are joined to the folder of file, unless file is "", and
+// disk nor network, but for the time zones of the system: relative file names in it are joined to the folder of file, unless file is "", and
 // not opened. When anything is wrong the error is Problems, with all of it.
 func Parse(file string, data []byte) (*Config, error) {
-	p := &parser{file: file, told: map[place]bool{}, routes: map[route]owner{}}
+	p := &parser{file: file, told: map[place]bool{}, routes: map[route]owner{}, keyed: map[string]bool{}}
 	c := p.config(data)
 	if len(p.problems) > 0 {
 		return nil, p.all()
@@ -45,17 +50,22 @@ func (p *parser) config(data []byte) *Config {
 		p.report(root, flaw{"the file is " + kindOf(root) + ", not a mapping", "it begins with a key such as services:"})
 		return nil
 	}
-	o := p.object(root, "listeners", "admin", "state", "shutdown", "trust", "defaults", "services", "log")
+	o := p.object(root, "listeners", "admin", "state", "shutdown", "trust", "defaults", "services", "flags", "log", "metrics", "outbound")
 	c := &Config{
 		State:    p.state(o.at("state")),
 		Shutdown: p.shutdown(o.at("shutdown")),
 		Trust:    p.trust(o.at("trust")),
 		Log:      p.log(o.at("log")),
+		Metrics:  p.metrics(o.at("metrics")),
+		Flags:    p.flags(o.at("flags")),
+		Outbound: p.outbound(o.at("outbound")),
 		Services: p.services(p.need(o, "services", "name at least one service with its pools"), o.at("defaults")),
-		Admin:    p.admin(o.at("admin")),
 	}
+	c.Admin = p.admin(o.at("admin"), c.Services)
+	c.Services = p.flagged(c.Services)
 	c.Listeners = p.listeners(o.at("listeners"))
 	p.checkAddresses(o, c)
+	p.checkCalls(c)
 	return c
 }
 
@@ -80,8 +90,12 @@ func (p *parser) log(n *node) Log {
 	o := p.object(n, "level", "access")
 	return Log{
 		Level:  choice(p, o.at("level"), defaultLogLevel, "debug", "info", "warn", "error"),
-		Access: p.boolean(o.at("access"), false),
+		Access: p.boolean(o.at("access")),
 	}
+}
+
+func (p *parser) metrics(n *node) Metrics {
+	return Metrics{Exemplars: p.boolean(p.object(n, "exemplars").at("exemplars"))}
 }
 
 // filename reads the name of a file, joined to the folder of this one.

@@ -85,7 +85,7 @@ services: {web: {pools: {blue: [http://10.0.0.1:8080]}}}
 }
 
 func TestParseTooLarge(t *testing.T) {
-	_, err := Parse("big.yaml", []byte("#"+strings.Repeat("x", maxSize)))
+	_, err := Parse("big.yaml", []byte("#"+strings.Repeat("x", MaxSize)))
 	if want := "big.yaml:1: the file has more than 4 MiB"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

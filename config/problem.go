@@ -10,7 +10,7 @@ import (
 // Problem is one thing that is wrong with a file, where it is, and what would be right.
 type Problem struct {
 	File         string // as given to Parse; may be ""
-	Line, Column int    // from 1; Column is 0 when only the line is known
+	Line, Column int    // from 1; Column is 0 when only the line is known, both are in what is no file
 	Path         string // "services.shop.weights"; "" for the file as a whole
 	Msg          string // what is wrong
 	Hint         string // what would be right; may be ""
@@ -23,7 +23,9 @@ func (p Problem) String() string {
 	if p.File != "" {
 		b.WriteString(p.File + ":")
 	}
-	b.WriteString(strconv.Itoa(p.Line) + ":")
+	if p.Line > 0 {
+		b.WriteString(strconv.Itoa(p.Line) + ":")
+	}
 	if p.Column > 0 {
 		b.WriteString(strconv.Itoa(p.Column) + ":")
 	}
@@ -34,7 +36,7 @@ func (p Problem) String() string {
 	if p.Hint != "" {
 		b.WriteString("; " + p.Hint)
 	}
-	return b.String()
+	return strings.TrimPrefix(b.String(), " ")
 }
 
 // Problems is everything wrong with one file, in the order of the file. It is never empty when
@@ -70,6 +72,7 @@ type flaw struct{ msg, hint string }
 // place is what tells problems apart: a default that many services inherit is wrong once.
 type place struct {
 	line, column int
+	path         string // where there are no lines
 	msg          string
 }
 
@@ -88,7 +91,10 @@ func (p *parser) spoil(n *node, f flaw) {
 }
 
 func (p *parser) add(problem Problem) {
-	at := place{problem.Line, problem.Column, problem.Msg}
+	at := place{line: problem.Line, column: problem.Column, msg: problem.Msg}
+	if problem.Line == 0 {
+		at.path = problem.Path
+	}
 	if p.told[at] || p.full() {
 		return
 	}

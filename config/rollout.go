@@ -9,14 +9,17 @@ import (
 // 0.01 is 1 %.
 type Rollout struct {
 	Start     StartWhen
-	Steps     []Step // at least one; the last has Full
-	Bake      *Bake  // nil: none
+	Steps     []Step   // at least one; the last has Full
+	Windows   []Window // in which it may go forward by itself; none: always
+	Bake      *Bake    // nil: none
 	Deadline  time.Duration
 	Undecided Undecided
 	OnFail    OnFail
 	Alpha     float64 // chance that an acceptable candidate is ever rolled back, over the whole rollout
 	Beta      float64 // chance that an unacceptable one is promoted in a step
-	Checks    []Check // in the order errors, p50, p95, p99, slow
+	Checks    []Check // in the order errors, p50, p95, p99, slow, then the others as in the file
+	Gates     []Gate
+	Announce  []Announce
 }
 
 // StartWhen says what begins a rollout.
@@ -61,19 +64,33 @@ const (
 	FailHold     OnFail = "hold"
 )
 
-// Check is one comparison of candidate and baseline. An acceptable candidate's share of bad requests is
-// at most MaxRatio times the baseline's plus MaxIncrease.
+// Check is one comparison of candidate and baseline. An acceptable candidate's share of bad requests, or
+// its value, is at most MaxRatio times the baseline's plus MaxIncrease. A Check has no pointers: two of
+// them that print alike are alike.
 type Check struct {
-	Name        string        // one of the Check constants
-	Quantile    float64       // 0.5, 0.95, 0.99 for latency; 0 otherwise
-	MaxRatio    float64       // errors, slow: of the shares; latency: of the quantiles. At least 1
-	MaxIncrease float64       // fraction: 0.002 is 0.2 points; errors and slow
-	Max         float64       // fraction the candidate alone may reach; 0: no limit. errors and slow
+	Name        string        // one of the Check constants, or the user's own when there is a Kind
+	Quantile    float64       // 0.5, 0.95, 0.99 for latency; server_timing; 0 otherwise
+	MaxRatio    float64       // errors, slow: of the shares; latency: of the quantiles; of values. At least 1, or 0: no comparison
+	MaxIncrease float64       // fraction: 0.002 is 0.2 points; errors and slow. Of values in their own unit
+	Max         float64       // fraction the candidate alone may reach; 0: no limit. errors and slow. Of values in their own unit
 	Over        time.Duration // slow: what counts as slow
 	Also        []int         // errors: statuses below 500 that count as failed
+
+	Kind         CheckKind     `json:",omitzero"`
+	ObserveOnly  bool          `json:",omitzero"` // shown, decides nothing
+	Every        time.Duration `json:",omitzero"` // between two values that are fetched
+	Scrape       Scrape        `json:",omitzero"`
+	ServerTiming string        `json:",omitzero"` // name of the metric
+	Good         Pattern       `json:",omitzero"` // ratio
+	Of           Pattern       `json:",omitzero"` // ratio
+	Within       time.Duration `json:",omitzero"` // ratio: from Of to Good, where users have a key
+	MaxDecrease  float64       `json:",omitzero"` // ratio: fraction
+	Query        Query         `json:",omitzero"` // prometheus
+	Webhook      string        `json:",omitzero"` // URL
+	TokenFile    string        `json:",omitzero"` // holds a bearer token for prometheus and webhook; "": none
 }
 
-// The checks of this version.
+// The checks with a meaning of their own.
 const (
 	CheckErrors = "errors"
 	CheckP50    = "p50"
@@ -88,15 +105,16 @@ const maxWait = 7 * 24 * time.Hour
 // risk is what alpha and beta accept, in percent. Above a half a verdict says nothing.
 var risk = bounds{least: 0, most: 50, open: true}
 
-// rollout is nil when the file has none.
-func (p *parser) rollout(n *node) *Rollout {
+// rollout is nil when the file has none. It passes over the keys in also.
+func (p *parser) rollout(n *node, also ...string) *Rollout {
 	if n == nil {
 		return nil
 	}
-	o := p.object(n, "start", "steps", "bake", "deadline", "undecided", "on_fail", "alpha", "beta", "checks")
+	o := p.object(n, append(also, "start", "steps", "windows", "bake", "deadline", "undecided", "on_fail", "alpha", "beta", "checks", "gates", "announce")...)
 	return &Rollout{
 		Start:     choice(p, o.at("start"), StartManual, StartManual, StartVersion),
 		Steps:     p.steps(o.at("steps")),
+		Windows:   p.windows(o.at("windows")),
 		Bake:      p.bake(o.at("bake")),
 		Deadline:  p.between(o.at("deadline"), shortestStep, maxWait, defaultDeadline),
 		Undecided: choice(p, o.at("undecided"), UndecidedHold, UndecidedHold, UndecidedRollback, UndecidedLean),
@@ -104,6 +122,8 @@ func (p *parser) rollout(n *node) *Rollout {
 		Alpha:     p.fraction(o.at("alpha"), risk, defaultAlpha),
 		Beta:      p.fraction(o.at("beta"), risk, defaultBeta),
 		Checks:    p.checks(o.at("checks")),
+		Gates:     p.gates(o.at("gates")),
+		Announce:  p.announce(o.at("announce")),
 	}
 }
 
@@ -126,6 +146,8 @@ func (p *parser) checkRollout(s *Service, service *node, inherited bool) {
 	}
 	p.checkDeadline(s.Rollout, n)
 	p.checkHoldback(s.Rollout, n)
+	p.checkQueries(s, n)
+	p.checkJourneys(s, n)
 }
 
 // checkVersions asks for what a rollout that starts with a new version has to compare.
@@ -150,7 +172,7 @@ func (p *parser) checkDeadline(r *Rollout, n *node) {
 		if step.Weight == Full || step.For < r.Deadline {
 			continue
 		}
-		at := deadline
+		at := cmp.Or(deadline, steps)
 		if steps != nil && i < len(steps.items) {
 			at = cmp.Or(steps.items[i].child("for"), steps.items[i])
 		}

@@ -13,7 +13,7 @@ func roles() []string { return []string{RoleBaseline, RoleCandidate, RoleLive, R
 
 func (p *parser) sticky(n *node) Sticky {
 	o := p.object(n, "key", "seed")
-	s := Sticky{Seed: choice(p, o.at("seed"), SeedVersion, SeedVersion, SeedFixed)}
+	s := Sticky{Seed: p.seed(o.at("seed"))}
 	items := p.list(o.at("key"))
 	lines := map[string]int{}
 	for i, item := range items {
@@ -25,6 +25,14 @@ func (p *parser) sticky(n *node) Sticky {
 		s.Key = append(s.Key, key)
 	}
 	return s
+}
+
+// seed reads version, fixed or flag:NAME; whether there is such a flag is checked with the whole service.
+func (p *parser) seed(n *node) Seed {
+	if n != nil && Seed(n.value).Flag() != "" {
+		return Seed(p.text(n))
+	}
+	return choice(p, n, SeedVersion, SeedVersion, SeedFixed, SeedFlag+"NAME")
 }
 
 // source is a key as people write it, "" when it is broken. A cookie that is read and issued is no
@@ -71,8 +79,9 @@ func (p *parser) rules(n *node) []Rule {
 }
 
 func (p *parser) match(n *node) Match {
-	o := p.object(n, "header", "users", "path_prefix")
+	o := p.object(n, "header", "users", "flag", "path_prefix")
 	m := Match{
+		Flag:       p.text(o.at("flag")),
 		Header:     p.headerMatches(o.at("header")),
 		PathPrefix: p.checked(o.at("path_prefix"), pathPrefix),
 	}
@@ -82,7 +91,7 @@ func (p *parser) match(n *node) Match {
 		}
 	}
 	if n != nil && n.kind == yaml.MappingNode && len(n.fields) == 0 {
-		p.report(n, flaw{"matches every request", "name a header, users or a path_prefix; weights split the rest"})
+		p.report(n, flaw{"matches every request", "name a header, users, a flag or a path_prefix; weights split the rest"})
 	}
 	for _, key := range []string{"header", "users"} {
 		if at := o.at(key); at != nil && len(at.fields)+len(at.items) == 0 {
@@ -126,6 +135,12 @@ func (p *parser) checkRules(s *Service, names []string, n *node) {
 		if to := item.child("to"); to != nil && !known[to.value] && to.kind == yaml.ScalarNode {
 			p.checkTo(to, names)
 		}
+		if flag := item.child("when").child("flag"); flag != nil {
+			p.checkFlag(flag, flag.value)
+			if p.keyed[flag.value] && len(s.Sticky.Key) == 0 {
+				p.report(flag, flaw{"a flag that tells users apart needs sticky.key", "say what names a user: sticky: {key: [{header: X-User-ID}]}"})
+			}
+		}
 		if users := item.child("when").child("users"); users != nil && len(s.Sticky.Key) == 0 {
 			p.report(users, flaw{"users need sticky.key", "say what names a user: sticky: {key: [{header: X-User-ID}]}"})
 		}
@@ -143,3 +158,41 @@ func (p *parser) checkTo(to *node, names []string) {
 		p.noPool(to, slices.Concat(names[:min(len(names), maxSuggestNames)], roles()))
 	}
 }
+
+// checkFlag looks for the flag that n names.
+func (p *parser) checkFlag(n *node, name string) {
+	if !slices.Contains(p.flagNames, name) && !n.bad {
+		p.spoil(n, flaw{"there is no flag " + quote(name), p.noFlag(name)})
+	}
+}
+
+func (p *parser) noFlag(name string) string {
+	if len(p.flagNames) == 0 {
+		return "define it: flags: {" + cut(name) + ": {strategy: percentage, value: 5}}"
+	}
+	return p.nearest(name, p.flagNames)
+}
+
+// checkFlags looks for the flags that a service speaks of and for the users they are about.
+func (p *parser) checkFlags(s *Service, pools int, n *node) {
+	seed := n.child("sticky").child("seed")
+	if flag := s.Sticky.Seed.Flag(); flag != "" && seed != nil {
+		p.checkFlag(seed, flag)
+		if pools > 2 {
+			p.report(seed, flaw{"a flag has two sides, but there are more pools", "write seed: version, or keep two pools"})
+		}
+	}
+	list := n.child("flags")
+	if list == nil {
+		return
+	}
+	for _, item := range list.items {
+		p.checkFlag(item, item.value)
+	}
+	if len(list.items) > maxToldFlags {
+		p.report(list, flaw{fmt.Sprintf("lists %d flags", len(list.items)), fmt.Sprintf("at most %d are told upstream", maxToldFlags)})
+	}
+}
+
+// maxToldFlags keeps the header small that tells upstream.
+const maxToldFlags = 64

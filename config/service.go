@@ -68,7 +68,7 @@ func isChecks(n *node) bool { return n.segment == "checks" && n.parent.segment =
 
 // service reads each key of a service for itself.
 func (p *parser) service(name string, n *node) Service {
-	o := p.object(n, "hosts", "paths", "pools", "weights", "balance", "sticky", "rules", "health", "timeouts", "host", "drain", "rollout")
+	o := p.object(n, "hosts", "paths", "pools", "weights", "balance", "sticky", "rules", "health", "timeouts", "host", "http2", "drain", "rollout", "flags")
 	s := Service{
 		Name:     name,
 		Hosts:    p.distinct(o.at("hosts"), hostPattern),
@@ -81,8 +81,10 @@ func (p *parser) service(name string, n *node) Service {
 		Health:   p.health(o.at("health")),
 		Timeouts: p.timeouts(o.at("timeouts")),
 		Host:     p.checked(o.at("host"), upstreamHost),
-		Drain:    Drain{Timeout: p.duration(p.object(o.at("drain"), "timeout").at("timeout"), shortest, defaultDrain)},
+		HTTP2:    p.boolean(o.at("http2")),
+		Drain:    p.drain(o.at("drain")),
 		Rollout:  p.rollout(o.at("rollout")),
+		Flags:    p.distinct(o.at("flags"), tokenName),
 	}
 	if paths := o.at("paths"); paths == nil {
 		s.Paths = []string{defaultPath}
@@ -118,6 +120,16 @@ func (p *parser) timeouts(n *node) Timeouts {
 	}
 }
 
+func (p *parser) drain(n *node) Drain {
+	o := p.object(n, "timeout", "long_lived", "long_lived_timeout", "spread")
+	return Drain{
+		Timeout:          p.duration(o.at("timeout"), shortest, defaultDrain),
+		LongLived:        choice(p, o.at("long_lived"), LongLivedDrain, LongLivedKeep, LongLivedDrain, LongLivedClose),
+		LongLivedTimeout: p.duration(o.at("long_lived_timeout"), 0, defaultLongLived),
+		Spread:           p.duration(o.at("spread"), 0, defaultSpread),
+	}
+}
+
 // checkService compares the keys of a whole service with each other and with other services.
 func (p *parser) checkService(s *Service, n *node) {
 	if n.child("pools") == nil {
@@ -131,7 +143,9 @@ func (p *parser) checkService(s *Service, n *node) {
 	if len(names) > 0 {
 		p.checkWeights(s, names, n)
 		p.checkRules(s, names, n.child("rules"))
+		p.checkFlags(s, len(names), n)
 	}
+	p.checkHealth(s, n.child("health"))
 	p.checkRoutes(s, n)
 }
 

@@ -18,6 +18,9 @@ func (p *parser) steps(n *node) []Step {
 	if n == nil {
 		return defaultSteps()
 	}
+	if n.kind == yaml.ScalarNode && n.tag == "!!str" {
+		return p.preset(n)
+	}
 	var all []Step
 	var before Weight
 	for _, item := range p.list(n) {
@@ -55,7 +58,7 @@ func (p *parser) step(n *node) Step {
 		s.Weight = p.stepWeight(at)
 	}
 	s.For = p.duration(o.at("for"), shortestStep, defaultStep)
-	s.Approve = p.boolean(o.at("approve"), false)
+	s.Approve = p.boolean(o.at("approve"))
 	return s
 }
 

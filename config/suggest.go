@@ -92,9 +92,9 @@ func quote(s string) string {
 // later are keys that other versions of the program read. Naming them tells a user of a newer page from
 // one with a typing error.
 var later = []string{
-	"acme", "announce", "capture", "conversion", "cpu", "db", "dns", "eject", "etcd", "fast", "flag", "flags",
-	"gates", "grpc", "limits", "long_lived", "long_lived_timeout", "memory", "mirror", "preset", "presets",
-	"queue", "redirect_to", "retries", "serve", "slow_start", "spread", "tracing", "windows",
+	"acme", "capture", "dns", "eject", "etcd", "fast",
+	"limits", "mirror", "preset", "presets",
+	"redirect_to", "retries", "slow_start", "tracing",
 }
 
 func (p *parser) unknownKey(key string, known []string) flaw {

@@ -13,13 +13,13 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// maxSize is the largest file that is read, in bytes.
-const maxSize = 4 << 20
+// MaxSize is the largest file that is read, in bytes.
+const MaxSize = 4 << 20
 
 // document is the one document of the file, nil when there is none or it has been reported.
 func (p *parser) document(data []byte) *yaml.Node {
-	if len(data) > maxSize {
-		p.add(Problem{Line: 1, Msg: fmt.Sprintf("the file has more than %d MiB", maxSize>>20)})
+	if len(data) > MaxSize {
+		p.add(Problem{Line: 1, Msg: fmt.Sprintf("the file has more than %d MiB", MaxSize>>20)})
 		return nil
 	}
 	if at := invalidUTF8(data); at >= 0 {

@@ -26,6 +26,7 @@ type Loaded struct {
 	Config *Config // nil with an error
 	Digest string  // of the bytes read; "" when the file could not be read
 	Err    error   // Problems when the file is wrong, another error when it cannot be read
+	Poked  bool    // it was read because of Poke
 }
 
 // Watcher notices changes of a file, whichever way editors and orchestrators make them: in place, by
@@ -142,7 +143,10 @@ func (w *Watcher) Run(ctx context.Context, deliver func(Loaded)) error {
 			q.settle(w, deliver)
 		case <-w.poke:
 			e.follow()
-			w.deliver(w.read(), deliver)
+			w.deliver(w.read(), func(l Loaded) {
+				l.Poked = true
+				deliver(l)
+			})
 		case reply := <-w.reload:
 			e.follow()
 			reply <- w.deliver(w.read(), deliver)

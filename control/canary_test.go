@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/switchback-proxy/switchback/admin/api"
@@ -52,7 +53,14 @@ func lead(t testing.TB, st electing, c *config.Config, w *world, edit ...func(*O
 }
 
 // warm lets the leader learn how the baseline behaves.
-func warm() { time.Sleep(90 * time.Second) }
+func warm() { rest(90 * time.Second) }
+
+// rest lets time pass and everything be done that was due by its end: a bare Sleep may return while the
+// loop is still at what falls due at the same instant.
+func rest(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
 
 func (n *node) startRollout() api.Change {
 	n.t.Helper()

@@ -23,19 +23,22 @@ func (l *Loop) command(ctx context.Context, service string, call api.Call, e rol
 		e.By = "anonymous"
 	}
 	var change api.Change
-	if failed := l.do(ctx, func() { change, err = l.execute(service, call.IfMatch, e) }); failed != nil {
+	if failed := l.do(ctx, func() { change, err = l.execute(service, call, e) }); failed != nil {
 		err = failed
 	}
 	return change, problem(err)
 }
 
 // execute starts again from what is there as long as somebody else was faster.
-func (l *Loop) execute(service string, ifMatch int64, e rollout.Commanded) (api.Change, error) {
+func (l *Loop) execute(service string, call api.Call, e rollout.Commanded) (api.Change, error) {
 	e.At = l.o.Now()
 	for range attempts {
-		change, err := l.try(service, ifMatch, e)
+		change, err := l.try(service, call, e)
 		if errors.Is(err, store.ErrConflict) {
 			continue
+		}
+		if call.DryRun {
+			return change, err
 		}
 		l.attempt() // a file that waits may have waited for this
 		return change, err
@@ -43,48 +46,73 @@ func (l *Loop) execute(service string, ifMatch int64, e rollout.Commanded) (api.
 	return api.Change{}, store.ErrConflict
 }
 
-func (l *Loop) try(service string, ifMatch int64, e rollout.Commanded) (api.Change, error) {
+func (l *Loop) try(service string, call api.Call, e rollout.Commanded) (api.Change, error) {
 	svc := l.config.Service(service)
 	if svc == nil {
 		return api.Change{}, unknownService(service)
 	}
+	away := l.refresh(service)
+	if r, found, err := l.known().answered(call, prefix+service, e.At); err != nil {
+		return api.Change{}, err
+	} else if found {
+		return l.replayed(service, r)
+	}
 	alone := false // the store is away, and a rollback does not wait for it
-	if err := l.refresh(service); err != nil {
-		if alone = e.Verb == rollout.VerbRollback && errors.Is(err, errStore); !alone {
-			return api.Change{}, err
+	if away != nil {
+		if alone = e.Verb == rollout.VerbRollback && errors.Is(away, errStore); !alone {
+			return api.Change{}, away
 		}
 	}
-	rec, before := l.records[service], l.table
-	if ifMatch != 0 && ifMatch != int64(rec.revision) {
-		return api.Change{}, stale(service, ifMatch, rec.revision)
+	rec, was := l.records[service], l.dated(service)
+	if call.IfMatch != 0 && call.IfMatch != int64(rec.revision) {
+		return api.Change{}, stale(service, call.IfMatch, rec.revision)
 	}
-	e.Facts = facts(before.Service(service))
-	next, actions, err := rollout.Step(svc, rec.state, e)
+	e.Facts = facts(l.table.Service(service))
+	next, actions, err := rollout.Step(svc, was, e)
 	if err != nil {
 		return api.Change{}, l.refused(service, err)
 	}
-	same, err := equal(rec.state, next)
+	same, err := equal(was, next)
 	if err != nil {
 		return api.Change{}, err
 	}
-	if !same {
-		d := &draft{service: service, state: next, actions: actions, ahead: alone}
-		if err := l.carryOut(d, e.Verb == rollout.VerbRollback); err != nil {
-			return api.Change{}, err
-		}
+	answer := l.foreseen(svc, next)
+	answer.Changed, answer.DryRun = !same, call.DryRun
+	if e.Verb == rollout.VerbRollback {
+		answer.Undo = ""
+	}
+	switch {
+	case call.DryRun:
+		_, err = l.compile(l.config, l.table, alsoService(service, next))
+		return answer, err
+	case same:
+		l.keepAnswer(prefix+service, call, e.At, int64(rec.revision), answer)
+		answer.Durable = !rec.ahead
+		return answer, nil
+	}
+	before := l.table
+	d := &draft{service: service, state: l.signed(next, call, e.At, answer), actions: actions, ahead: alone}
+	if err := l.carryOut(d, e.Verb == rollout.VerbRollback); err != nil {
+		return api.Change{}, err
 	}
 	change := l.change(before, service)
-	change.Changed = !same
+	change.Changed = true
 	if e.Verb == rollout.VerbRollback {
 		change.Undo = ""
 	}
 	return change, nil
 }
 
+// alsoService is one state on its way into force.
+func alsoService(name string, s rollout.State) next {
+	return next{services: map[string]rollout.State{name: s}}
+}
+
 // carryOut compiles, writes and enforces a draft, in this order: all that can fail comes first. A draft
 // that is ahead is not written now; one that is urgent does not fail because the store does.
 func (l *Loop) carryOut(d *draft, urgent bool) error {
-	table, err := l.compile(l.config, l.table, map[string]rollout.State{d.service: d.state})
+	d.state = l.pruned(d.service, d.state)
+	table, err := l.compile(l.config, l.table, alsoService(d.service, d.state))
 	if err != nil {
 		return err
 	}

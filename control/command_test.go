@@ -329,7 +329,7 @@ func TestCommandsAfterTheEnd(t *testing.T) {
 		}
 		_, err := n.Pause(t.Context(), "shop", api.CommandRequest{}, api.Call{})
 		refused(t, err, api.TypeStoreUnavailable)
-		n.Invalid("d", errors.New("no"))
+		n.Invalid(t.Context(), "d", errors.New("no"))
 		n.want("blue=100")
 	})
 }
@@ -342,7 +342,7 @@ func TestSamples(t *testing.T) {
 		}
 		since := time.Now()
 		n.set(70)
-		time.Sleep(time.Hour)
+		rest(time.Hour)
 		n.set(50)
 		s := n.Samples()[0]
 		if s.File["blue"] != config.Full || s.Intent["green"] != 5000 || s.InForce["green"] != 5000 || !s.Since.Equal(since) {

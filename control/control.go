@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/journal"
 	"github.com/switchback-proxy/switchback/router"
+	"github.com/switchback-proxy/switchback/scrape"
 	"github.com/switchback-proxy/switchback/store"
 	"go.uber.org/zap"
 )
@@ -43,36 +45,49 @@ type Options struct {
 	Reread func(ctx context.Context) (*config.Config, error)
 	Now    func() time.Time // nil: time.Now
 
+	// Restart names the keys of a file that would take effect at the next start only. Nil: none.
+	Restart func(*config.Config) []string
+
 	Version string // of this program, for Overview
 	Origin  string // how the store was found: fresh, intact, recovered or lost
 	Lost    bool   // the store had states and lost them: those missing are not a first start
 
-	Sampler Sampler       // what is judged; nil: no rollout advances
-	Elector store.Elector // says which node decides; nil: no rollout advances
-	Count   Counter       // nil: nothing is counted
-	Node    string        // tells this node from others that share the store; "": a random name
+	Sampler   Sampler          // what is judged; nil: no rollout advances
+	Elector   store.Elector    // says which node decides; nil: no rollout advances
+	Count     Counter          // nil: nothing is counted
+	Scraper   Scraper          // fetches single values; nil: they are missing
+	Messenger Messenger        // asks gates and announces; nil: no gate opens by itself and nobody is told
+	Journal   *journal.Journal // keeps events, in Lanes; nil: they end with the process
+	Kept      []journal.Record // what Journal had when it was opened
+	Node      string           // tells this node from others that share the store; "": a random name
 }
 
 // Loop decides. Make one with New, then Start, then Run. Its other methods are safe for concurrent use
 // once Start has returned; those that change something wait until Run takes them up, those that only
 // read never wait.
 type Loop struct {
-	o     Options
-	log   *zap.Logger
-	tasks chan func()   // what Run does next
-	ended chan struct{} // closed when Run returns
-	view  atomic.Pointer[view]
-	wg    sync.WaitGroup // what Run started
+	o       Options
+	log     *zap.Logger
+	tasks   chan func()   // what Run does next
+	ended   chan struct{} // closed when Run returns
+	view    atomic.Pointer[view]
+	events  *chronicle
+	asked   atomic.Pointer[cause] // who has the file read now; nil: nobody
+	readers atomic.Int64          // of events
+	wg      sync.WaitGroup        // what Run started
 
 	// The rest belongs to the goroutine of Run, and to Start before it.
-	ctx      context.Context // of Run
-	config   *config.Config  // in force
-	table    *router.Table   // in force
-	records  map[string]record
-	listed   store.Revision // of the store when Start read it
-	reload   *reload        // a newer file that is not in force yet; nil: none
-	file     fileStatus
-	writeErr string // of the last write to the store; "" once one succeeded
+	ctx          context.Context // of Run
+	config       *config.Config  // in force
+	table        *router.Table   // in force
+	records      map[string]record
+	flags        map[string]flagRecord // what was decided at run time, by name
+	flagProblems string                // said last
+	flagsListed  store.Revision        // of the store when Start read them
+	listed       store.Revision        // of the store when Start read it
+	reload       *reload               // a newer file that is not in force yet; nil: none
+	file         fileStatus
+	writeErr     string // of the last write to the store; "" once one succeeded
 
 	generations map[string][]generation // by service, oldest first
 	locals      int64                   // the last number of a generation that the store does not have
@@ -86,6 +101,15 @@ type Loop struct {
 	trials  map[string]*trial  // while leading
 	helpers map[string]*helper // while not
 	judged  map[string]*judged // what readers are told
+	jobs    []scrape.Job       // of this tick
+
+	unchanged []unchanged           // answers to requests that changed nothing, at most keepUnchanged
+	decisions map[string]*decisions // that are events, by source
+	caughtUp  bool                  // those of before the start are events
+	bursts    bursts                // of what may be frequent; from anywhere
+
+	askings  map[string]*asking // while leading: questions to gates, by service
+	outboxes map[string]*outbox // while leading: announcements, by service
 }
 
 // New returns a Loop that does nothing yet.
@@ -106,10 +130,15 @@ func New(o Options) *Loop {
 	if o.Count == nil {
 		o.Count = noCounter{}
 	}
-	return &Loop{
-		o: o, log: o.Log, records: map[string]record{},
+	l := &Loop{
+		o: o, log: o.Log, records: map[string]record{}, flags: map[string]flagRecord{},
 		tasks: make(chan func()), ended: make(chan struct{}),
 		generations: map[string][]generation{}, count: o.Count,
 		trials: map[string]*trial{}, helpers: map[string]*helper{}, judged: map[string]*judged{},
+		askings: map[string]*asking{}, outboxes: map[string]*outbox{},
+		events: newChronicle(o), decisions: map[string]*decisions{},
 	}
+	l.events.load(o.Kept)
+	l.remembered()
+	return l
 }

@@ -1,153 +1,117 @@
 package control
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"slices"
+	"math/rand/v2"
 	"strconv"
-	"strings"
+	"time"
 
 	"github.com/switchback-proxy/switchback/admin/api"
-	"github.com/switchback-proxy/switchback/config"
-	"github.com/switchback-proxy/switchback/rollout"
 )
 
-// eventID is the place of a decision among those of all services: by time, then service. Within a
-// service decisions stay in the order in which they were made, whatever the clock said.
-type eventID struct {
-	nanos   int64
-	service string
-	seq     int64
-}
+const (
+	// followed is how many events a reader takes at a time, and buffered how many of them wait for it.
+	followed = 256
+	buffered = 32
+	// spreadOver is how far apart readers are woken, each of them, and spreadMost all of them together. A thousand
+	// at once would keep requests waiting for a processor.
+	spreadOver = 500 * time.Microsecond
+	spreadMost = time.Second
+	fewReaders = 16 // need no spreading
+)
 
-func (a eventID) compare(b eventID) int {
-	return cmp.Or(cmp.Compare(a.nanos, b.nanos), cmp.Compare(a.service, b.service), cmp.Compare(a.seq, b.seq))
-}
-
-func (a eventID) String() string { return fmt.Sprintf("%d-%d-%s", a.nanos, a.seq, a.service) }
-
-func parseEventID(s string) (eventID, error) {
-	parts := strings.SplitN(s, "-", 3)
-	if len(parts) == 3 {
-		nanos, err1 := strconv.ParseInt(parts[0], 10, 64)
-		seq, err2 := strconv.ParseInt(parts[1], 10, 64)
-		if err1 == nil && err2 == nil {
-			return eventID{nanos: nanos, service: parts[2], seq: seq}, nil
-		}
+func parseEventID(s string) (int64, error) {
+	if s == "" {
+		return 0, nil
 	}
-	return eventID{}, api.Problem(api.TypeInvalid, "%q is not the id of an event", s)
-}
-
-// event is a decision with its place.
-type event struct {
-	id eventID
-	api.Event
-}
-
-// events are those of some services that are remembered, oldest first.
-func (v *view) events(wanted func(service string) bool) []event {
-	var all []event
-	for name, rec := range v.records {
-		if wanted(name) {
-			all = append(all, v.eventsOf(name, rec.state)...)
-		}
+	id, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || id < 0 {
+		return 0, api.Problem(api.TypeInvalid, "%q is not the id of an event", s)
 	}
-	slices.SortFunc(all, func(a, b event) int { return a.id.compare(b.id) })
-	return all
-}
-
-func (v *view) eventsOf(service string, s rollout.State) []event {
-	var all []event
-	latest := int64(0)
-	for i := range s.Recent {
-		d := &s.Recent[i]
-		latest = max(latest, d.At.UnixNano())
-		id := eventID{nanos: latest, service: service, seq: d.Seq}
-		e := event{id: id, Event: api.Event{
-			ID: id.String(), At: d.At, Service: service, Type: string(d.Type), By: d.By, From: d.Remote,
-			Reason: d.Reason, Sentence: d.Sentence, Before: shares(d.Before), After: shares(d.After),
-			Rollout: d.Rollout, Version: d.Version, Step: d.Step,
-		}}
-		for _, n := range d.Checks {
-			e.Checks = append(e.Checks, checkOf(n))
-		}
-		all = append(all, e)
-	}
-	return all
-}
-
-// shares is weights in percent; pools that have nothing are left out.
-func shares(w config.Weights) api.Weights {
-	if w == nil {
-		return nil
-	}
-	all := make(api.Weights, len(w))
-	for name, v := range w {
-		all[name] = v.Percent()
-	}
-	return all
+	return id, nil
 }
 
 // Events are those after an event that are remembered, oldest first: of one service or, without a name,
-// of all of them. Without an event they begin with the oldest. Every service remembers its last ones.
+// of everything. Without an event they begin with the oldest.
 func (l *Loop) Events(_ context.Context, service, after string) ([]api.Event, error) {
-	from := eventID{}
-	if after != "" {
-		var err error
-		if from, err = parseEventID(after); err != nil {
-			return nil, err
-		}
+	from, err := parseEventID(after)
+	if err != nil {
+		return nil, err
 	}
-	v := l.view.Load()
 	events := []api.Event{}
-	for _, e := range v.events(func(name string) bool { return service == "" || name == service }) {
-		if e.id.compare(from) > 0 {
-			events = append(events, e.Event)
+	all, _, _ := l.events.after(from, 0)
+	for _, t := range all {
+		if service == "" || t.Service == service {
+			events = append(events, t.Event)
 		}
 	}
 	return events, nil
 }
 
-// Follow yields what Events would for all services, then every event as it happens, until ctx or Run
-// ends; then it closes the channel. A reader that is slow holds up nobody; one so slow that decisions
-// are forgotten meanwhile misses those.
+// Follow yields what Events would for everything, then every event as it happens, until ctx or Run ends;
+// then it closes the channel. A reader that is slow holds up nobody; the channel of one so slow that events
+// are forgotten which it did not have yet is closed.
 func (l *Loop) Follow(ctx context.Context, after string) (<-chan api.Event, error) {
-	from := eventID{}
-	if after != "" {
-		var err error
-		if from, err = parseEventID(after); err != nil {
-			return nil, err
-		}
+	from, err := parseEventID(after)
+	if err != nil {
+		return nil, err
 	}
-	out := make(chan api.Event)
-	go func() {
-		defer close(out)
-		seen := map[string]int64{} // the last decision that was sent, by service
-		for {
-			v := l.view.Load()
-			for _, e := range v.events(func(string) bool { return true }) {
-				if e.id.compare(from) <= 0 {
-					seen[e.Service] = max(seen[e.Service], e.id.seq)
-				}
-				if e.id.seq <= seen[e.Service] {
-					continue
-				}
-				select {
-				case out <- e.Event:
-					seen[e.Service] = e.id.seq
-				case <-ctx.Done():
-					return
-				}
-			}
+	out := make(chan api.Event, buffered)
+	go l.stream(ctx, from, out)
+	return out, nil
+}
+
+func (l *Loop) stream(ctx context.Context, from int64, out chan<- api.Event) {
+	defer close(out)
+	l.readers.Add(1)
+	defer l.readers.Add(-1)
+	var missed int64 // what was forgotten before the reader came
+	for first := true; ; first = false {
+		events, gone, newer := l.events.after(from, followed)
+		if first {
+			missed = gone
+		}
+		if gone > max(from, missed) {
+			return
+		}
+		for _, t := range events {
 			select {
-			case <-v.newer:
+			case out <- t.Event:
+				from = t.id
 			case <-ctx.Done():
 				return
-			case <-l.ended:
-				return
 			}
 		}
-	}()
-	return out, nil
+		if len(events) > 0 {
+			continue
+		}
+		select {
+		case <-newer:
+			if !l.spread(ctx) {
+				return
+			}
+		case <-ctx.Done():
+			return
+		case <-l.ended:
+			return
+		}
+	}
+}
+
+// spread waits for a reader's turn; false: ctx ended.
+func (l *Loop) spread(ctx context.Context) bool {
+	n := l.readers.Load()
+	if n <= fewReaders {
+		return true
+	}
+	t := time.NewTimer(rand.N(min(time.Duration(n)*spreadOver, spreadMost))) //nolint:gosec // nobody gains by guessing it
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	case <-l.ended:
+		return false
+	}
 }

@@ -37,8 +37,9 @@ type evidence struct {
 	Observed time.Duration            `json:"observed"` // of the step
 	Upto     int64                    `json:"upto"`     // the last second that was judged
 	Trial    judge.Trial              `json:"trial"`
-	Silence  silence                  `json:"silence"` // of the step
-	Memory   map[string]*judge.Memory `json:"memory"`  // by pool
+	Silence  silence                  `json:"silence"`           // of the step
+	Memory   map[string]*judge.Memory `json:"memory"`            // by pool
+	Outside  map[string]outside       `json:"outside,omitempty"` // by check; replaced, never changed
 }
 
 func decodeEvidence(value []byte) (evidence, error) {
@@ -82,6 +83,7 @@ func (e *evidence) follow(r *rollout.Rollout) bool {
 	}
 	if m.All {
 		e.Trial = judge.Trial{}
+		e.Outside = nil
 	}
 	if m.Weights {
 		e.Observed = 0
@@ -129,12 +131,13 @@ type trial struct {
 	threshold store.Revision // of the key the others read; 0: it is not there
 	told      orders         // what it says
 	flow      flow
+	trips     map[string]*trips // of ratio checks, by name
 }
 
 // load reads the evidence of a service. One that cannot be read starts anew, which promotes nothing: all
 // has to be proven again. Nil: the store is away.
 func (l *Loop) load(service string) *trial {
-	t := &trial{read: map[string]*latencies{}, outcomes: map[string]string{}, nodes: map[string]*peer{}}
+	t := &trial{read: map[string]*latencies{}, outcomes: map[string]string{}, nodes: map[string]*peer{}, trips: map[string]*trips{}}
 	e, err := l.fetch(evidencePrefix + service)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -186,7 +189,7 @@ func (l *Loop) trialOf(svc *config.Service) *trial {
 		}
 		l.trials[svc.Name] = t
 	}
-	t.policy = rollout.Policy(svc.Rollout)
+	t.policy = policyOf(svc)
 	t.slots = slots(&t.policy)
 	return t
 }

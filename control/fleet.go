@@ -3,6 +3,7 @@ package control
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -43,7 +44,9 @@ type shared struct {
 type sharedPart struct {
 	Upto    int64                     `json:"upto"` // all seconds up to it, since the part before
 	Windows map[string][]sharedWindow `json:"windows"`
-	Bins    map[string][]sharedBin    `json:"bins"` // latencies of the baseline
+	// Bins are latencies of the baseline, and by measureKey the times that its answers told.
+	Bins     map[string][]sharedBin       `json:"bins"`
+	Journeys map[string][]metrics.Passage `json:"journeys,omitempty"` // by check
 }
 
 // sharedWindow is a metrics.Window without what is 0: of each group its number and its counts.
@@ -64,7 +67,8 @@ func shareWindows(windows []metrics.Window) []sharedWindow {
 		all[i] = sharedWindow{Second: w.Second, Revision: w.Revision, Over: w.Over}
 		for g, c := range w.Groups {
 			if c.Requests > 0 {
-				all[i].Groups = append(all[i].Groups, append([]uint32{uint32(g), c.Requests, c.Failed, c.Apart}, c.Within[:]...))
+				counts := append([]uint32{uint32(g), c.Requests, c.Failed, c.Apart}, c.Within[:]...)
+				all[i].Groups = append(all[i].Groups, append(counts, c.Told[:]...))
 			}
 		}
 	}
@@ -75,10 +79,11 @@ func shareWindows(windows []metrics.Window) []sharedWindow {
 func (s *sharedWindow) window() metrics.Window {
 	w := metrics.Window{Second: s.Second, Revision: s.Revision, Over: s.Over}
 	for _, g := range s.Groups {
-		if len(g) == 4+metrics.Thresholds && g[0] < groups {
+		if len(g) == 4+metrics.Thresholds+metrics.Measures && g[0] < groups {
 			c := &w.Groups[g[0]]
 			c.Requests, c.Failed, c.Apart = g[1], g[2], g[3]
 			copy(c.Within[:], g[4:])
+			copy(c.Told[:], g[4+metrics.Thresholds:])
 		}
 	}
 	return w
@@ -150,36 +155,43 @@ func (p *peer) take(e store.Entry) {
 	}
 }
 
-// windowsOf are the windows of a pool that nobody took yet, up to a second. binsOf, which comes after it,
-// takes them.
-func windowsOf(peers []*peer, pool string, upto int64) []metrics.Window {
-	var all []metrics.Window
-	for _, p := range peers {
-		for _, part := range p.parts {
-			if part.Upto > upto {
-				break
-			}
-			for i := range part.Windows[pool] {
-				all = append(all, part.Windows[pool][i].window())
-			}
-		}
-	}
-	return all
-}
-
-func binsOf(peers []*peer, pool string, upto int64) []judge.Bin {
-	var all []judge.Bin
+// takeParts is what the peers counted up to a second and nobody took yet.
+func takeParts(peers []*peer, upto int64) []sharedPart {
+	var all []sharedPart
 	for _, p := range peers {
 		for len(p.parts) > 0 && p.parts[0].Upto <= upto {
-			for _, b := range p.parts[0].Bins[pool] {
-				all = append(all, judge.Bin{Bucket: int(b[0]), Count: float64(b[1])})
-			}
+			all = append(all, p.parts[0])
 			p.taken = p.parts[0].Upto
 			p.parts = p.parts[1:]
 		}
 	}
 	return all
 }
+
+// windowsOf are the windows of a pool.
+func windowsOf(parts []sharedPart, pool string) []metrics.Window {
+	var all []metrics.Window
+	for _, part := range parts {
+		for i := range part.Windows[pool] {
+			all = append(all, part.Windows[pool][i].window())
+		}
+	}
+	return all
+}
+
+// binsOf are latencies, by pool or measureKey.
+func binsOf(parts []sharedPart, key string) []judge.Bin {
+	var all []judge.Bin
+	for _, part := range parts {
+		for _, b := range part.Bins[key] {
+			all = append(all, judge.Bin{Bucket: int(b[0]), Count: float64(b[1])})
+		}
+	}
+	return all
+}
+
+// measureKey names a time that the answers of a pool tell, by its threshold. No pool is called so.
+func measureKey(pool string, slot int) string { return fmt.Sprintf("%s/%d", pool, slot) }
 
 // tell writes the thresholds for the others, if there are others.
 func (l *Loop) tell(svc *config.Service, t *trial, r *rollout.Rollout, lag time.Duration) {
@@ -225,6 +237,9 @@ func (l *Loop) assist(svc *config.Service, now time.Time) {
 		l.helpers[svc.Name] = h
 	}
 	r := l.records[svc.Name].state.Running()
+	if r == nil {
+		l.discard(svc, now)
+	}
 	if r == nil || svc.Pool(r.Baseline) == nil || svc.Pool(r.Candidate) == nil || l.away {
 		return
 	}
@@ -270,6 +285,7 @@ func (l *Loop) share(svc *config.Service, h *helper, r *rollout.Rollout, now tim
 	seen := read(l.o.Sampler.Cells(svc.Name, r.Baseline))
 	part.Bins[r.Baseline] = shareBins(seen.since(h.read[r.Baseline]))
 	h.read[r.Baseline] = seen
+	h.measure(l, svc, r, &part)
 	h.parts = append(h.parts, part)
 	h.parts = slices.DeleteFunc(h.parts, func(p sharedPart) bool { return p.Upto < upto-keepShared })
 	value, err := json.Marshal(shared{Node: l.o.Node, Parts: h.parts})
@@ -289,6 +305,33 @@ func (l *Loop) share(svc *config.Service, h *helper, r *rollout.Rollout, now tim
 		}
 	default:
 		l.away = true
+	}
+}
+
+// measure adds what the answers told, and the journeys.
+func (h *helper) measure(l *Loop, svc *config.Service, r *rollout.Rollout, part *sharedPart) {
+	policy := policyOf(svc)
+	for i, slot := range slots(&policy) {
+		if slot >= metrics.Latencies {
+			key, now := measureKey(r.Baseline, slot), readMeasure(l.o.Sampler.Cells(svc.Name, r.Baseline), slot-metrics.Latencies)
+			part.Bins[key] = shareBins(now.since(h.read[key]))
+			h.read[key] = now
+		}
+		if c := &svc.Rollout.Checks[i]; c.Kind == config.KindRatio {
+			if part.Journeys == nil {
+				part.Journeys = map[string][]metrics.Passage{}
+			}
+			part.Journeys[c.Name] = l.o.Sampler.Journeys(svc.Name, c.Name).Take(part.Upto-span(svc, c), nil)
+		}
+	}
+}
+
+// discard drops the journeys that nobody asks for while no rollout runs, or they would pile up.
+func (l *Loop) discard(svc *config.Service, now time.Time) {
+	for i := range svc.Rollout.Checks {
+		if c := &svc.Rollout.Checks[i]; c.Kind == config.KindRatio {
+			l.o.Sampler.Journeys(svc.Name, c.Name).Take(l.o.Sampler.Second(now)-1-span(svc, c), nil)
+		}
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/judge"
-	"github.com/switchback-proxy/switchback/rollout"
 	"github.com/switchback-proxy/switchback/store"
 )
 
@@ -41,7 +40,7 @@ func (l *Loop) forecast(service string) (api.Plan, error) {
 		return api.Plan{}, err
 	}
 	state := l.records[service].state
-	f := forecast{svc: svc, policy: rollout.Policy(svc.Rollout), memory: e.known(state.Baseline), rate: l.rate(svc)}
+	f := forecast{svc: svc, policy: policyOf(svc), memory: e.known(state.Baseline), rate: l.rate(svc), known: e}
 	plan := api.Plan{
 		Service: service, Rate: f.rate, Errors: 100 * f.memory.Guess(config.CheckErrors),
 		Running: state.Running() != nil, Steps: []api.PlanStep{}, Problems: []string{},
@@ -97,6 +96,7 @@ type forecast struct {
 	policy judge.Policy
 	memory *judge.Memory
 	rate   float64
+	known  evidence
 }
 
 // share is what the candidate has at a step, from 0 to 1.
@@ -126,7 +126,11 @@ func (f *forecast) step(i int) (api.PlanStep, []string) {
 	var problems []string
 	slowest := time.Duration(-1)
 	for k, c := range f.policy.Checks {
-		p := f.policy.Plan(k, f.memory, tr)
+		pace := f.known.pace(&c, tr)
+		if c.ObserveOnly || pace.Rate == 0 && tr.Rate > 0 {
+			continue // decides nothing, or nobody came yet whom it is about
+		}
+		p := f.policy.Plan(k, f.memory, pace)
 		if p.Clear.Time > slowest {
 			slowest = p.Clear.Time
 			out.Clear = need("an equal version, by "+c.Name, p.Clear)
@@ -152,7 +156,11 @@ func (f *forecast) tight(i int, c *judge.Check, p judge.Plan) string {
 	case c.Kind == judge.Latency:
 		return fmt.Sprintf("%s; the smallest that fits the deadline is max_ratio: %s", said, number(p.Smallest))
 	}
-	return fmt.Sprintf("%s; the smallest that fits the deadline is max_increase: %s", said, number(100*p.Smallest))
+	key := "max_increase"
+	if c.Kind == judge.Ratio {
+		key = "max_decrease"
+	}
+	return fmt.Sprintf("%s; the smallest that fits the deadline is %s: %s", said, key, number(100*p.Smallest))
 }
 
 // number is rounded up to two places: a tolerance that is a little wider fits too.

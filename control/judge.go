@@ -21,6 +21,7 @@ func (l *Loop) judge(svc *config.Service, now time.Time, elapsed time.Duration) 
 	l.prepare(svc, now)
 	l.adjust(svc, t)
 	l.feed(svc, t, now)
+	l.values(svc, t, now)
 	state := l.records[svc.Name].state
 	if r := state.Running(); r != nil && l.leads() {
 		t.pass(state, elapsed)
@@ -84,13 +85,15 @@ func (l *Loop) feed(svc *config.Service, t *trial, now time.Time) {
 	if len(others) > 0 || len(t.nodes) > 0 {
 		upto -= fleetGrace
 	}
+	parts := takeParts(others, upto)
 	own := l.o.Sampler.Cells(svc.Name, baseline).Take(upto, nil)
 	var tried []metrics.Window
 	if svc.Pool(candidate) != nil {
 		tried = l.o.Sampler.Cells(svc.Name, candidate).Take(upto, nil)
 	}
-	seen := l.join(svc.Name, append(own, windowsOf(others, baseline, upto)...), append(tried, windowsOf(others, candidate, upto)...))
+	seen := l.join(svc.Name, append(own, windowsOf(parts, baseline)...), append(tried, windowsOf(parts, candidate)...))
 	t.Upto = max(t.Upto, upto)
+	l.travel(svc, t, r, baseline, candidate, upto, parts)
 	if len(seen) == 0 {
 		return
 	}
@@ -105,7 +108,21 @@ func (l *Loop) feed(svc *config.Service, t *trial, now time.Time) {
 		}
 	}
 	// Latencies are not known by second, and only the thresholds to come are made of them.
-	m.Latency.Learn(append(t.news(l, svc.Name, baseline), binsOf(others, baseline, upto)...), 0)
+	m.Latency.Learn(append(t.news(l, svc.Name, baseline), binsOf(parts, baseline)...), 0)
+	for i, slot := range t.slots {
+		if slot >= metrics.Latencies {
+			told := append(t.measured(l, svc.Name, baseline, slot), binsOf(parts, measureKey(baseline, slot))...)
+			m.LearnMeasured(&t.policy, t.policy.Checks[i].Name, told)
+		}
+	}
+}
+
+// measured is news for a time that answers told, by its threshold.
+func (t *trial) measured(l *Loop, service, pool string, slot int) []judge.Bin {
+	key, now := measureKey(pool, slot), readMeasure(l.o.Sampler.Cells(service, pool), slot-metrics.Latencies)
+	bins := now.since(t.read[key])
+	t.read[key] = now
+	return bins
 }
 
 // news is the latencies of a pool on this node since the last look.
@@ -140,8 +157,8 @@ func (l *Loop) publishThresholds(svc *config.Service, t *trial, r *rollout.Rollo
 			p.Baseline[slot], p.Candidate[slot] = baseline, candidate
 		}
 	}
-	if t.deaf() {
-		p.Baseline[silenceSlot], p.Candidate[silenceSlot] = ever, ever
+	if ear := t.ear(); ear >= 0 {
+		p.Baseline[ear], p.Candidate[ear] = ever, ever
 	}
 	if len(t.nodes) > 0 {
 		p.From += fleetGrace
@@ -165,11 +182,15 @@ func (l *Loop) hold(svc *config.Service, r *rollout.Rollout, p publication) {
 // rule hands the verdict to the rules. A failure is in force on this node although the store refuses it.
 func (l *Loop) rule(svc *config.Service, t *trial, r *rollout.Rollout, now time.Time) {
 	v := t.Trial.Verdict(&t.policy)
-	sound := t.fresh && (!t.deaf() || !t.Silence.holds(&t.policy))
+	lacking := t.lacks(&t.policy)
+	sound := t.fresh && (t.ear() < 0 || !t.Silence.holds(&t.policy)) && lacking < 0
 	e := rollout.Judged{
 		At: now, Term: l.term.N, Rollout: r.ID, Epoch: r.Epoch, Observed: t.Observed,
 		Verdict: rollout.Undecided, Lean: v.Lean && sound, Checks: numbers(&t.evidence, &t.policy),
 		Facts: facts(l.table.Service(svc.Name)),
+	}
+	if v.Check < 0 || v.Outcome != judge.Fail && lacking >= 0 {
+		v.Check = lacking
 	}
 	if v.Check >= 0 {
 		e.Check = t.policy.Checks[v.Check].Name
@@ -204,9 +225,13 @@ func numbers(e *evidence, p *judge.Policy) []rollout.CheckNumbers {
 	all := make([]rollout.CheckNumbers, len(p.Checks))
 	for i := range p.Checks {
 		f := e.Trial.Finding(p, i)
+		if f.Outcome != judge.Fail && e.Outside[p.Checks[i].Name].missing() {
+			f.Outcome = judge.Missing
+		}
 		all[i] = rollout.CheckNumbers{
 			Name: p.Checks[i].Name, Verdict: f.Outcome.String(), For: oneIn(f.For), Against: oneIn(f.Against),
 			Candidate: total(f.Candidate), Baseline: total(f.Baseline),
+			Observed: p.Checks[i].ObserveOnly, Values: e.Outside[p.Checks[i].Name].Values,
 		}
 	}
 	return all
@@ -235,6 +260,9 @@ func (t *trial) sentence(svc *config.Service, r *rollout.Rollout, e rollout.Judg
 	case rollout.Undecided:
 		if r.Phase != rollout.Stepping || r.Basis.Next == 0 {
 			return ""
+		}
+		if i := t.lacks(&t.policy); i >= 0 {
+			return t.sayLacking(&t.policy, i)
 		}
 		s.Elapsed = e.Observed.String()
 		said = t.Trial.Undecided(&t.policy, s, "")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/rollout"
 	"github.com/switchback-proxy/switchback/store"
@@ -61,8 +62,10 @@ func (l *Loop) serveTerm(ctx context.Context) error {
 func (l *Loop) elected(term store.Term, resign context.CancelFunc) {
 	l.term, l.resign = term, resign
 	clear(l.trials)
+	l.hush()
 	l.ticked = time.Time{}
 	l.log.Info("leading", zap.Int64("term", term.N))
+	l.led(api.EventNodeLeading, term.N, "this node decides about rollouts")
 	l.publish()
 }
 
@@ -72,8 +75,10 @@ func (l *Loop) deposed() {
 		return
 	}
 	l.log.Info("not leading any more", zap.Int64("term", l.term.N))
+	l.led(api.EventNodeFollowing, l.term.N, "this node does not decide about rollouts any more")
 	l.term, l.resign = store.Term{}, nil
 	clear(l.trials)
+	l.hush()
 	l.publish()
 }
 
@@ -124,7 +129,7 @@ func (l *Loop) tick() {
 		elapsed = min(max(now.Sub(l.ticked), 0), longestTick)
 	}
 	l.ticked = now
-	l.away, l.decided = false, false
+	l.away, l.decided, l.jobs = false, false, nil
 	for i := range l.config.Services {
 		svc := &l.config.Services[i]
 		switch {
@@ -140,6 +145,10 @@ func (l *Loop) tick() {
 		}
 		l.report(svc)
 	}
+	if l.o.Scraper != nil {
+		l.o.Scraper.Want(l.jobs)
+	}
+	l.outside()
 	l.publish()
 	if l.decided {
 		l.attempt() // a file that waits may have waited for this
@@ -149,19 +158,19 @@ func (l *Loop) tick() {
 // decide hands an event of the leader to the rules and carries out what they say. An error means that
 // nothing changed, except for the record when somebody else was faster.
 func (l *Loop) decide(svc *config.Service, e rollout.Event, urgent bool) error {
-	rec := l.records[svc.Name]
-	next, actions, err := rollout.Step(svc, rec.state, e)
+	was := l.dated(svc.Name)
+	next, actions, err := rollout.Step(svc, was, e)
 	if err != nil {
 		var refusal *rollout.Refusal
 		if errors.As(err, &refusal) && refusal.Kind == rollout.StaleLeader {
-			l.abdicate(rec.state.Rollout.Term)
+			l.abdicate(was.Rollout.Term)
 		}
 		return err
 	}
 	if _, judged := e.(rollout.Judged); judged && len(actions) == 0 {
 		return nil
 	}
-	same, err := equal(rec.state, next)
+	same, err := equal(was, next)
 	if err != nil || same {
 		return err
 	}

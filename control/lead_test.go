@@ -14,17 +14,17 @@ func TestLeaderLost(t *testing.T) {
 		st, w := memory.New(), newWorld(150)
 		c := canary(2 * time.Minute)
 		a := lead(t, st, c, w)
-		time.Sleep(time.Second)
+		rest(time.Second)
 		b := lead(t, st, c, w, func(o *Options) { o.Node, o.Sampler = "b", newTraffic(w, 8) })
 		warm()
 		a.startRollout()
 		a.until("stepping 2", 3*time.Minute)
-		time.Sleep(time.Minute)
+		rest(time.Minute)
 		if !a.Leads() || b.Leads() {
 			t.Fatal("a does not lead alone")
 		}
 		a.stop()
-		time.Sleep(2 * time.Second)
+		rest(2 * time.Second)
 		if !b.Leads() {
 			t.Fatal("a is gone and b does not lead")
 		}
@@ -44,9 +44,9 @@ func TestDeposedLeaderHolds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		st := memory.New()
 		n := lead(t, st, canary(time.Minute), newWorld(100))
-		time.Sleep(2 * time.Second)
+		rest(2 * time.Second)
 		st.Depose()
-		time.Sleep(2 * time.Second)
+		rest(2 * time.Second)
 		if !n.Leads() {
 			t.Error("the only node does not lead again")
 		}
@@ -68,11 +68,11 @@ func TestRestartInRollout(t *testing.T) {
 		warm()
 		m.startRollout()
 		m.until("stepping 2", 3*time.Minute)
-		time.Sleep(100 * time.Second)
+		rest(100 * time.Second)
 		before := m.service().Rollout
 		m.boot(c)
 		m.want("blue=75 green=25")
-		time.Sleep(1500 * time.Millisecond)
+		rest(1500 * time.Millisecond)
 		after := m.service().Rollout
 		was, _ := time.ParseDuration(before.Observed)
 		is, _ := time.ParseDuration(after.Observed)
@@ -85,7 +85,7 @@ func TestRestartInRollout(t *testing.T) {
 
 		w.set(func(w *world) { w.rate = 0 }) // what was proven before promotes nothing without a new window
 		m.boot(c)
-		time.Sleep(5 * time.Minute)
+		rest(5 * time.Minute)
 		if got := m.stands(); got != "stepping 2 25" {
 			t.Errorf("without a new window the rollout went to %s\n%s", got, m.story())
 		}
@@ -101,7 +101,7 @@ func TestUnreadableEvidence(t *testing.T) {
 		n := lead(t, st, c, w)
 		warm()
 		n.startRollout()
-		time.Sleep(100 * time.Second)
+		rest(100 * time.Second)
 		n.stop()
 		e, err := st.Get(t.Context(), evidencePrefix+"shop")
 		if err != nil {
@@ -128,10 +128,10 @@ func TestEvidenceOfAnother(t *testing.T) {
 		n := lead(t, st, c, w)
 		warm()
 		n.startRollout()
-		time.Sleep(50 * time.Second)
+		rest(50 * time.Second)
 		old := n.entry(evidencePrefix + "shop")
 		n.rollback()
-		time.Sleep(6 * time.Second)
+		rest(6 * time.Second)
 		n.startRollout()
 		n.stop()
 		now := n.entry(evidencePrefix + "shop")
@@ -139,7 +139,7 @@ func TestEvidenceOfAnother(t *testing.T) {
 			t.Fatal(err)
 		}
 		n = lead(t, st, c, w)
-		time.Sleep(3 * time.Second)
+		rest(3 * time.Second)
 		r := n.service().Rollout
 		if observed, _ := time.ParseDuration(r.Observed); r.ID != "2" || observed > 5*time.Second || r.Checks[0].Candidate.Requests > 100 {
 			t.Errorf("rollout %s goes on at %s with %+v", r.ID, r.Observed, r.Checks[0])
@@ -163,7 +163,7 @@ func TestLaterTerm(t *testing.T) {
 		n := lead(t, st, canary(time.Minute), newWorld(100))
 		warm()
 		n.startRollout()
-		time.Sleep(7 * time.Second)
+		rest(7 * time.Second)
 		e := n.entry(evidencePrefix + "shop")
 		later := strings.Replace(string(e.Value), `"term":1`, `"term":9`, 1)
 		if later == string(e.Value) {
@@ -172,7 +172,7 @@ func TestLaterTerm(t *testing.T) {
 		if _, err := st.Put(t.Context(), e.Key, []byte(later), e.Revision); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(7 * time.Second)
+		rest(7 * time.Second)
 		if n.logged("another node leads") == 0 {
 			t.Error("the leader did not notice a later term")
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/store"
 	"go.uber.org/zap"
 )
@@ -25,7 +26,8 @@ func (l *Loop) Run(ctx context.Context) error {
 	defer l.wg.Wait()
 	defer cancel()
 	l.ctx = ctx
-	l.wg.Go(func() { l.follow(ctx, l.listed) })
+	l.wg.Go(func() { l.states().follow(ctx, l.listed) })
+	l.wg.Go(func() { l.flagStates().follow(ctx, l.flagsListed) })
 	if l.o.Elector != nil && l.o.Sampler != nil {
 		l.wg.Go(func() { l.lead(ctx) })
 	}
@@ -42,6 +44,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			task()
 		case <-retry.C:
 			l.retry()
+			l.tellHeld()
 		case <-tick.C:
 			l.tick()
 		}
@@ -83,6 +86,7 @@ func (l *Loop) retry() {
 	if len(behind) > 0 {
 		l.publish()
 	}
+	l.retryFlags()
 	if l.reload != nil && l.reload.refused {
 		l.attempt()
 	}
@@ -107,6 +111,7 @@ func (l *Loop) catchUp(service string) error {
 	if l.config.Service(service) != nil {
 		l.enforce(l.settled(l.table))
 	}
+	l.stateHappened(api.EventStateWritten, service, "what is in force on "+service+" without being durable is durable now")
 	l.log.Info("state written", zap.String("service", service), zap.Int64("revision", int64(rev)))
 	return nil
 }

@@ -16,11 +16,11 @@ func TestStoreAway(t *testing.T) {
 		n := lead(t, st, canary(time.Minute), w)
 		warm()
 		n.startRollout()
-		time.Sleep(30 * time.Second)
+		rest(30 * time.Second)
 		n.swapper.loosen()
 		before := n.service().Rollout.Observed
 		st.Fail(errors.New("no space left"))
-		time.Sleep(time.Minute)
+		rest(time.Minute)
 		if got := n.stands(); got != "stepping 1 5" {
 			t.Errorf("without the store the rollout went to %s", got)
 		}
@@ -37,7 +37,7 @@ func TestStoreAway(t *testing.T) {
 			t.Error("a rollback that the store refused is called durable")
 		}
 		st.Fail(nil)
-		time.Sleep(2 * time.Second)
+		rest(2 * time.Second)
 		if !n.service().Durable {
 			t.Error("the store is back and does not have the rollback")
 		}
@@ -55,9 +55,9 @@ func TestStoreAwayGoesOn(t *testing.T) {
 		n := lead(t, st, canary(time.Minute), newWorld(300))
 		warm()
 		n.startRollout()
-		time.Sleep(30 * time.Second)
+		rest(30 * time.Second)
 		st.Fail(errors.New("away"))
-		time.Sleep(time.Minute)
+		rest(time.Minute)
 		st.Fail(nil)
 		took := n.until("promoted", 10*time.Minute)
 		if took < 3*time.Minute+25*time.Second {
@@ -74,7 +74,7 @@ func TestPersonRollsBackWithoutStore(t *testing.T) {
 		warm()
 		n.startRollout()
 		n.swapper.loosen()
-		time.Sleep(10 * time.Second)
+		rest(10 * time.Second)
 		st.Fail(errors.New("away"))
 		if c := n.rollback(); c.Durable || c.Weights["green"] != 0 {
 			t.Errorf("rollback without the store: %+v", c)
@@ -84,9 +84,9 @@ func TestPersonRollsBackWithoutStore(t *testing.T) {
 		if err == nil {
 			t.Error("promoted without the store")
 		}
-		time.Sleep(time.Minute)
+		rest(time.Minute)
 		st.Fail(nil)
-		time.Sleep(2 * time.Second)
+		rest(2 * time.Second)
 		s := n.service()
 		if !s.Durable || s.Rollout.Phase != api.PhaseRolledBack || s.Failed != "2.5.0" {
 			t.Errorf("the store is back: durable %v, %s, failed %q", s.Durable, s.Rollout.Phase, s.Failed)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/flags"
 	"github.com/switchback-proxy/switchback/rollout"
 	"github.com/switchback-proxy/switchback/router"
 	"github.com/switchback-proxy/switchback/store"
@@ -14,7 +15,8 @@ import (
 // plan is everything a file would change. Making one changes nothing.
 type plan struct {
 	config *config.Config
-	drafts []*draft // services whose state changes, in file order
+	drafts []*draft     // services whose state changes, in file order
+	flags  []*flagDraft // the same, by name
 	table  *router.Table
 }
 
@@ -22,8 +24,11 @@ type plan struct {
 // the service's name says that the file must not come into force. Asked again at the same time on the same
 // states, it has the same drafts.
 func (l *Loop) plan(c *config.Config, at time.Time, prev *router.Table) (*plan, error) {
-	p := &plan{config: c}
-	next := map[string]rollout.State{}
+	p := &plan{config: c, flags: l.reloadFlags(c, at)}
+	n := next{services: map[string]rollout.State{}, flags: map[string]flags.State{}}
+	for _, d := range p.flags {
+		n.flags[d.name] = d.state
+	}
 	for i := range c.Services {
 		d, err := l.step(&c.Services[i], at)
 		if err != nil {
@@ -31,11 +36,11 @@ func (l *Loop) plan(c *config.Config, at time.Time, prev *router.Table) (*plan, 
 		}
 		if d != nil {
 			p.drafts = append(p.drafts, d)
-			next[d.service] = d.state
+			n.services[d.service] = d.state
 		}
 	}
 	var err error
-	p.table, err = l.compile(c, prev, next)
+	p.table, err = l.compile(c, prev, n)
 	return p, err
 }
 
@@ -48,11 +53,12 @@ func (l *Loop) step(svc *config.Service, at time.Time) (*draft, error) {
 		Lost:    rec.lost || starting && l.o.Lost && !known,
 		Serving: !starting && l.config.Service(svc.Name) != nil,
 	}
-	state, actions, err := rollout.Step(svc, rec.state, event)
+	was := l.dated(svc.Name)
+	state, actions, err := rollout.Step(svc, was, event)
 	if err != nil {
 		return nil, err
 	}
-	same, err := equal(rec.state, state)
+	same, err := equal(was, state)
 	if err != nil || same {
 		return nil, err
 	}
@@ -73,7 +79,26 @@ func (l *Loop) persist(p *plan) error {
 		}
 		return err
 	}
+	for i, d := range p.flags {
+		err := l.writeFlag(d)
+		if err == nil {
+			continue
+		}
+		l.takeBack(p.drafts)
+		l.takeBackFlags(p.flags[:i])
+		if errors.Is(err, store.ErrConflict) {
+			return errors.Join(err, l.refreshFlag(d.name))
+		}
+		return err
+	}
 	return nil
+}
+
+// takeBackFlags is takeBack for flags.
+func (l *Loop) takeBackFlags(written []*flagDraft) {
+	for _, d := range written {
+		l.flags[d.name] = flagRecord{state: l.flags[d.name].state, revision: d.revision, ahead: true}
+	}
 }
 
 func (l *Loop) takeBack(written []*draft) {
@@ -93,10 +118,17 @@ func (l *Loop) commit(p *plan) {
 	for _, d := range p.drafts {
 		l.settle(d)
 	}
+	for _, d := range p.flags {
+		l.settleFlag(d)
+	}
 	l.enforce(l.settled(p.table))
 	for _, d := range p.drafts {
 		l.announce(d.service, d.revision, d.actions)
 	}
+	for _, d := range p.flags {
+		l.announceFlag(d.name)
+	}
+	l.sayFlagProblems()
 }
 
 // settle makes a draft the state of its service.

@@ -55,7 +55,7 @@ func (v *view) progress(svc *config.Service, s rollout.State) *progress {
 	if r == nil || j == nil || j.Rollout != r.ID || j.Epoch != r.Epoch || svc.Rollout == nil {
 		return &progress{}
 	}
-	p := rollout.Policy(svc.Rollout)
+	p := policyOf(svc)
 	return progressOf(&j.evidence, &p, r, v.traffic(svc, s, j.rate))
 }
 
@@ -82,13 +82,20 @@ func progressOf(e *evidence, p *judge.Policy, r *rollout.Rollout, tr judge.Traff
 	m := e.known(r.Baseline)
 	for i, n := range numbers(e, p) {
 		c := checkOf(n)
-		if n.Verdict == judge.Undecided.String() {
-			c.Waiting = sayNeed(n.Candidate.Requests, e.Trial.Remaining(p, i, m, tr), r.Candidate)
+		o := e.Outside[n.Name]
+		switch {
+		case n.Verdict == judge.Undecided.String():
+			c.Waiting = sayNeed(n.Candidate.Requests, e.Trial.Remaining(p, i, m, e.pace(&p.Checks[i], tr)), unit(&p.Checks[i]), r.Candidate)
+		case o.missing():
+			c.MissingSince, c.Waiting = new(o.Since), e.sayLacking(p, i)
 		}
+		c.Error = o.Err
 		out.checks = append(out.checks, c)
 	}
 	if said := e.Silence.say(p, r.Candidate); said != "" {
 		out.proven, out.waiting = false, said
+	} else if lacking := e.lacks(p); lacking >= 0 && v.Outcome != judge.Fail {
+		out.proven, out.waiting = false, e.sayLacking(p, lacking)
 	} else if !out.proven && v.Check >= 0 {
 		out.waiting = sayWaiting(e, p, r, v, tr)
 	}
@@ -102,7 +109,7 @@ func (v *view) powers(svc *config.Service, s rollout.State) []Evidence {
 		return nil
 	}
 	var all []Evidence
-	p := rollout.Policy(svc.Rollout)
+	p := policyOf(svc)
 	for i := range p.Checks {
 		f := j.Trial.Finding(&p, i)
 		all = append(all, Evidence{Check: p.Checks[i].Name, For: f.For / math.Ln10, Against: f.Against / math.Ln10})
@@ -114,7 +121,26 @@ func checkOf(n rollout.CheckNumbers) api.Check {
 	return api.Check{
 		Name: n.Name, Verdict: n.Verdict, For: n.For, Against: n.Against,
 		Candidate: api.Counts(n.Candidate), Baseline: api.Counts(n.Baseline),
+		Observed: n.Observed, Values: n.Values,
 	}
+}
+
+// pace is the traffic that a check sees.
+func (e *evidence) pace(c *judge.Check, tr judge.Traffic) judge.Traffic {
+	if c.Kind == judge.Ratio {
+		tr.Rate = e.Outside[c.Name].Rate
+	}
+	return tr
+}
+
+// unit is what a check counts.
+func unit(c *judge.Check) string {
+	switch c.Kind {
+	case judge.Value:
+		return "values"
+	case judge.Errors, judge.Latency, judge.Slow, judge.Ratio:
+	}
+	return "requests"
 }
 
 // sayWaiting is what the proof of a step waits for.
@@ -126,10 +152,10 @@ func sayWaiting(e *evidence, p *judge.Policy, r *rollout.Rollout, v judge.Verdic
 	if v.Outcome == judge.Missing && p.Checks[v.Check].Kind == judge.Latency && r.Step == 1 && e.Observed < judge.WarmUp {
 		return fmt.Sprintf("the warm-up of %s, %s more", r.Candidate, sayTime(judge.WarmUp-e.Observed))
 	}
-	need := e.Trial.Remaining(p, v.Check, m, tr)
+	need := e.Trial.Remaining(p, v.Check, m, e.pace(&p.Checks[v.Check], tr))
 	f := e.Trial.Finding(p, v.Check)
 	if v.Outcome == judge.Undecided && f.For < -math.Log(p.Beta) {
-		if said := sayNeed(total(f.Candidate).Requests, need, r.Candidate); said != "" {
+		if said := sayNeed(total(f.Candidate).Requests, need, unit(&p.Checks[v.Check]), r.Candidate); said != "" {
 			return said
 		}
 	}
@@ -137,12 +163,12 @@ func sayWaiting(e *evidence, p *judge.Policy, r *rollout.Rollout, v judge.Verdic
 }
 
 // sayNeed is "212 of about 300 requests on green (2m at the present rate)"; "" when it cannot be told.
-func sayNeed(have int64, need judge.Need, pool string) string {
+func sayNeed(have int64, need judge.Need, unit, pool string) string {
 	if math.IsInf(need.Requests, 0) || math.IsNaN(need.Requests) || need.Requests <= 0 {
 		return ""
 	}
-	said := fmt.Sprintf("%d of about %.0f requests on %s", have, roundUp(float64(have)+need.Requests), pool)
-	if need.Time < math.MaxInt64 {
+	said := fmt.Sprintf("%d of about %.0f %s on %s", have, roundUp(float64(have)+need.Requests), unit, pool)
+	if need.Time > 0 && need.Time < math.MaxInt64 {
 		said += fmt.Sprintf(" (about %s at the present rate)", sayTime(max(need.Time, time.Second)))
 	}
 	return said
@@ -194,7 +220,10 @@ func (v *view) rollout(svc *config.Service, s rollout.State) *api.Rollout {
 	if out.Checks == nil {
 		out.Checks = []api.Check{}
 	}
-	out.Awaits, out.Waiting = awaits(svc, s, p)
+	out.Awaits, out.Waiting = awaits(svc, s, p, v.now())
+	if k := v.flags[config.FlagOf(svc.Name)].state.Killed; k != nil && s.Paused == nil {
+		out.Awaits, out.Waiting = api.AwaitsResume, "the flag is killed by "+k.By // nobody has it, so nothing is compared
+	}
 	return out
 }
 
@@ -215,14 +244,21 @@ func lastChecks(s rollout.State) []api.Check {
 }
 
 // awaits is what a running rollout waits for: a person, data, or nothing but time.
-func awaits(svc *config.Service, s rollout.State, p *progress) (what, why string) {
+func awaits(svc *config.Service, s rollout.State, p *progress, now time.Time) (what, why string) {
 	r := s.Running()
 	least := r.Least(svc.Rollout)
 	proof := r.Phase == rollout.Stepping && r.Basis.Next > 0
-	_, approve, _ := r.Next(svc.Rollout)
+	_, approve, moves := r.Next(svc.Rollout)
+	gate, closed := sayGate(svc, s, now)
 	switch {
 	case s.Paused != nil:
 		return api.AwaitsResume, "paused by " + s.Paused.By
+	case closed:
+		return api.AwaitsGate, gate
+	case gate != "":
+		return "", gate
+	case r.Unbegun:
+		return "", rollout.SayWindow(svc.Rollout, now)
 	case proof && !p.proven && r.DeadlinePassed:
 		return api.AwaitsData, p.waiting
 	case proof && !p.proven && p.waiting != "":
@@ -231,6 +267,8 @@ func awaits(svc *config.Service, s rollout.State, p *progress) (what, why string
 		return "", sayTime(least-p.observed) + " more"
 	case approve:
 		return api.AwaitsApproval, "an approval"
+	case moves:
+		return "", rollout.SayWindow(svc.Rollout, now)
 	}
 	return "", ""
 }

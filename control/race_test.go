@@ -30,7 +30,7 @@ func TestTwoStarts(t *testing.T) {
 			t.Fatalf("of two starts at once: %v and %v", errs[0], errs[1])
 		}
 		refused(t, errors.Join(errs...), api.TypeRolloutInProgress)
-		time.Sleep(time.Second)
+		rest(time.Second)
 		if a.stands() != "stepping 1 5" || b.stands() != "stepping 1 5" {
 			t.Errorf("a is at %s, b at %s", a.stands(), b.stands())
 		}
@@ -50,7 +50,7 @@ func TestCommandRacesVerdict(t *testing.T) {
 				b := lead(t, st, c, w, func(o *Options) { o.Node, o.Sampler = "b", newTraffic(w, 8) })
 				warm()
 				a.startRollout()
-				time.Sleep(10 * time.Second)
+				rest(10 * time.Second)
 				w.change("green", func(b *behavior) { b.fails = 0.9 })
 				time.Sleep(delay)
 				_, promoted := b.Promote(t.Context(), "shop", api.PromoteRequest{}, api.Call{By: "ann"})
@@ -61,7 +61,7 @@ func TestCommandRacesVerdict(t *testing.T) {
 				if promoted != nil {
 					refused(t, promoted, api.TypeInvalid) // the judge was first
 				}
-				time.Sleep(10 * time.Second)
+				rest(10 * time.Second)
 				for _, n := range []*node{a, b} {
 					n.want("blue=100")
 					if got := strings.Count(n.types(), "rollout.rolled_back"); got != 1 {

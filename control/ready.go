@@ -16,7 +16,7 @@ import (
 func starved(current, next *router.Table) []*router.Pool {
 	var pools []*router.Pool
 	for _, p := range next.Pools {
-		if p.Weight == 0 || p.Count(router.Up) > 0 {
+		if p.Weight == 0 || p.Count(router.Up) > 0 || p.Service.Config.Of != "" {
 			continue
 		}
 		was := current.Service(p.Service.Name)
@@ -47,6 +47,9 @@ func facts(s *router.Service) rollout.Facts {
 	f := make(rollout.Facts, len(s.Pools))
 	for _, p := range s.Pools {
 		var r rollout.Ready
+		if s.Config.Of != "" {
+			r.Up = 1 // a flag can always be given and taken
+		}
 		for _, t := range p.Targets {
 			if t.Status() == router.Up {
 				r.Up++

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/flags"
 	"github.com/switchback-proxy/switchback/rollout"
 	"github.com/switchback-proxy/switchback/router"
 	"github.com/switchback-proxy/switchback/store"
@@ -116,7 +118,10 @@ func (l *Loop) noteWrite(err error) {
 		l.writeErr = err.Error()
 	}
 	if was != l.writeErr {
-		l.publish()
+		l.storeChanged(was, l.writeErr)
+		if l.config != nil { // else Start has not come to anything that readers could see
+			l.publish()
+		}
 	}
 }
 
@@ -151,17 +156,18 @@ func (l *Loop) adopt(service string, e store.Entry) error {
 	}
 	if rec.ahead && !holds(e, rec.state) {
 		l.log.Warn("change made without the store was superseded", zap.String("service", service))
+		l.stateHappened(api.EventStateSuperseded, service, "what was in force on "+service+" without being durable gave way to what another node decided")
 	}
-	next := record{state: state, revision: e.Revision}
+	known := record{state: state, revision: e.Revision}
 	if l.config.Service(service) == nil {
-		l.records[service] = next
+		l.records[service] = known
 		return nil
 	}
-	table, err := l.compile(l.config, l.table, map[string]rollout.State{service: state})
+	table, err := l.compile(l.config, l.table, next{services: map[string]rollout.State{service: state}})
 	if err != nil {
 		return fmt.Errorf("apply state of %s at revision %d: %w", service, e.Revision, err)
 	}
-	l.records[service] = next
+	l.records[service] = known
 	l.enforce(l.settled(table))
 	l.log.Info("state followed", zap.String("service", service), zap.Int64("revision", int64(e.Revision)))
 	return nil
@@ -174,31 +180,32 @@ func (l *Loop) vanished(service string, at store.Revision) {
 		return
 	}
 	l.log.Warn("state vanished from the store", zap.String("service", service))
+	l.stateHappened(api.EventStateVanished, service, "the store has no state of "+service+" any more; it is written again")
 	rec.revision, rec.absent, rec.ahead = max(at, rec.revision), true, !rec.state.Empty()
 	l.records[service] = rec
 	l.publish()
 }
 
 // compile makes the table for a configuration from the states known, with next in place of some.
-func (l *Loop) compile(c *config.Config, prev *router.Table, next map[string]rollout.State) (*router.Table, error) {
+func (l *Loop) compile(c *config.Config, prev *router.Table, n next) (*router.Table, error) {
 	in := make(map[string]router.Intent, len(c.Services))
 	for i := range c.Services {
 		name := c.Services[i].Name
-		rec := l.records[name]
-		s, ok := next[name]
-		if !ok {
-			s = rec.state
-		}
+		s := l.serviceState(name, n)
 		in[name] = router.Intent{
-			Weights: s.InForce(), Baseline: s.Baseline, Candidate: s.Candidate(), Revision: rec.generation(),
+			Weights: s.InForce(), Baseline: s.Baseline, Candidate: s.Candidate(), Revision: l.records[name].generation(),
 		}
 	}
-	return router.Compile(c, in, prev)
+	var before *flags.Set
+	if prev != nil {
+		before = prev.Flags
+	}
+	return router.Compile(c, in, flags.Compile(l.definitions(c, n), before), prev)
 }
 
 // settled is a table that was compiled before its states were written, with the revisions they have now.
 func (l *Loop) settled(t *router.Table) *router.Table {
-	again, err := l.compile(l.config, t, nil)
+	again, err := l.compile(l.config, t, next{})
 	if err != nil {
 		return t // it compiled a moment ago
 	}

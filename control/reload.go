@@ -17,6 +17,7 @@ import (
 type reload struct {
 	config  *config.Config
 	at      time.Time          // when it was offered
+	cause   cause              // who offered it
 	next    *router.Table      // what would be in force; new targets are probed in it. Nil: not waiting
 	starved []*router.Pool     // of next: what it waits for
 	refused bool               // by the store: tried again every second
@@ -46,7 +47,7 @@ type fileStatus struct {
 // changes nothing. Errors are *api.Error.
 func (l *Loop) Apply(ctx context.Context, c *config.Config) (api.Reload, error) {
 	done := make(chan reloaded, 1)
-	if err := l.do(ctx, func() { l.offer(c, done) }); err != nil {
+	if err := l.do(ctx, func() { l.offer(c, causeOf(ctx), done) }); err != nil {
 		return api.Reload{}, problem(err)
 	}
 	select {
@@ -67,24 +68,25 @@ func (l *Loop) Apply(ctx context.Context, c *config.Config) (api.Reload, error) 
 // Offer hands a file over like Apply and does not wait for targets. What becomes of it is logged and
 // shown by Overview.
 func (l *Loop) Offer(ctx context.Context, c *config.Config) error {
-	return l.do(ctx, func() { l.offer(c, nil) })
+	return l.do(ctx, func() { l.offer(c, causeOf(ctx), nil) })
 }
 
 // Invalid records that the newest file is not valid, or not readable: digest "". It is logged once. The
-// configuration in force stays; an older file that waits is given up, for no file says so any more.
-func (l *Loop) Invalid(digest string, err error) {
+// configuration in force stays; an older file that waits is given up, for no file says so any more. Of ctx only
+// Signalled counts.
+func (l *Loop) Invalid(ctx context.Context, digest string, err error) {
 	_ = l.do(context.Background(), func() { // after Run nobody asks any more
 		l.giveUp("a newer file, which is not valid, replaced it")
-		l.fail(digest, err)
+		l.fail(digest, l.blamed(causeOf(ctx)), err)
 		l.publish()
 	})
 }
 
 // offer makes a file the newest one. A nil caller wants no answer.
-func (l *Loop) offer(c *config.Config, caller chan<- reloaded) {
+func (l *Loop) offer(c *config.Config, by cause, caller chan<- reloaded) {
 	if l.reload == nil || l.reload.config.Digest != c.Digest {
 		l.giveUp("a newer file replaced it")
-		l.reload = &reload{config: c}
+		l.reload = &reload{config: c, cause: l.blamed(by)}
 	}
 	if caller != nil {
 		l.reload.callers = append(l.reload.callers, caller)
@@ -125,7 +127,7 @@ func (l *Loop) attempt() {
 	case errors.Is(err, errStore) || errors.Is(err, store.ErrConflict):
 		l.postpone(r, err)
 	default:
-		l.fail(r.config.Digest, err)
+		l.fail(r.config.Digest, r.cause, err)
 		l.finish(reloaded{err: err})
 	}
 }
@@ -151,6 +153,7 @@ func (r *reload) halt() {
 func (l *Loop) await(r *reload, next *router.Table, pools []*router.Pool) {
 	if r.next == nil {
 		l.log.Info("configuration waits", zap.String("digest", r.config.Digest), zap.String("waiting", sayStarved(pools)))
+		l.fileHappened(api.EventConfigWaiting, r.cause, l.config.Digest, r.config.Digest, "the newest configuration waits: "+sayStarved(pools), nil)
 	}
 	r.next, r.starved, r.refused = next, pools, false
 	l.file.good, l.file.digest, l.file.err = true, "", ""
@@ -168,7 +171,7 @@ func (l *Loop) await(r *reload, next *router.Table, pools []*router.Pool) {
 
 // arrive puts the plan of a file in force.
 func (l *Loop) arrive(r *reload, p *plan) {
-	before := l.table
+	before, was := l.table, l.config.Digest
 	answer := api.Reload{Digest: p.config.Digest, Changed: true, Moved: []api.Change{}}
 	r.next = nil
 	l.commit(p)
@@ -178,6 +181,7 @@ func (l *Loop) arrive(r *reload, p *plan) {
 		}
 	}
 	l.log.Info("configuration in force", zap.String("digest", p.config.Digest))
+	l.fileHappened(api.EventConfigLoaded, r.cause, was, p.config.Digest, "the configuration is in force", nil)
 	l.finish(reloaded{answer: answer})
 }
 
@@ -185,7 +189,7 @@ func (l *Loop) arrive(r *reload, p *plan) {
 func (l *Loop) postpone(r *reload, err error) {
 	r.refused = true
 	err = fmt.Errorf("%w; tried again until it can be", err)
-	l.fail(r.config.Digest, err)
+	l.fail(r.config.Digest, r.cause, err)
 	r.answer(reloaded{err: err})
 	l.publish()
 }
@@ -218,24 +222,43 @@ func (r *reload) answer(done reloaded) {
 }
 
 // fail records why the newest file is not in force, and logs it once.
-func (l *Loop) fail(digest string, err error) {
+func (l *Loop) fail(digest string, by cause, err error) {
 	repeated := l.file.err == err.Error() && (digest == "" || digest == l.file.digest)
 	if !repeated {
 		l.file.digest, l.file.err = digest, err.Error()
 		l.log.Warn("configuration not in force", zap.String("digest", digest), zap.Error(err))
+		l.fileHappened(api.EventConfigRefused, by, l.config.Digest, digest, "the newest configuration is not in force", err)
 	}
 	l.file.good = false
 }
 
 // Reload reads the file now and puts it in force, like Apply.
 func (l *Loop) Reload(ctx context.Context, call api.Call) (api.Reload, error) {
+	if call.DryRun {
+		return l.foreseeReload(ctx)
+	}
+	if answer, found, err := l.replayReload(ctx, call); found || err != nil {
+		return answer, problem(err)
+	}
+	answer, err := l.reread(ctx, call)
+	if err == nil {
+		_ = l.do(ctx, func() { l.keepAnswer(reloads, call, l.o.Now(), 0, answer) }) // it is in force all the same
+	}
+	return answer, err
+}
+
+func (l *Loop) reread(ctx context.Context, call api.Call) (api.Reload, error) {
 	l.log.Info("reload asked for", zap.String("by", call.By), zap.String("from", call.From))
+	ctx = because(ctx, cause{by: call.By, from: call.From, reason: call.Reason})
+	asked := causeOf(ctx)
+	l.asked.Store(&asked)
+	defer l.asked.CompareAndSwap(&asked, nil)
 	c, err := l.o.Reread(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return api.Reload{}, problem(ctx.Err())
 	case err != nil:
-		l.Invalid("", err)
+		l.Invalid(ctx, "", err)
 		return api.Reload{}, api.Problem(api.TypeInvalid, "%v", err)
 	}
 	return l.Apply(ctx, c)

@@ -172,9 +172,9 @@ func TestInvalidFile(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := start(t, memory.New(), blueGreen(100), "http://g1:80", "http://g2:80")
 		swaps := n.swapper.count()
-		n.Invalid("d1", errors.New("line 3: no"))
-		n.Invalid("", errors.New("line 3: no"))
-		n.Invalid("d1", errors.New("line 3: no"))
+		n.Invalid(t.Context(), "d1", errors.New("line 3: no"))
+		n.Invalid(t.Context(), "", errors.New("line 3: no"))
+		n.Invalid(t.Context(), "d1", errors.New("line 3: no"))
 		if got := n.logged("configuration not in force"); got != 1 {
 			t.Errorf("logged %d times", got)
 		}
@@ -194,7 +194,7 @@ func TestInvalidFile(t *testing.T) {
 		}
 		// No file says any more what waits.
 		waits := n.applying(t.Context(), blueGreen(50))
-		n.Invalid("d2", errors.New("line 4: no"))
+		n.Invalid(t.Context(), "d2", errors.New("line 4: no"))
 		synctest.Wait()
 		if !waits.done {
 			t.Fatal("still waits")

@@ -41,7 +41,7 @@ func TestRolloutStorm(t *testing.T) {
 				for range 60 {
 					s.happen()
 					for range 1 + s.rnd.IntN(20) {
-						time.Sleep(time.Second)
+						rest(time.Second)
 						s.check()
 					}
 				}
@@ -75,11 +75,11 @@ func (s *rolloutStorm) happen() {
 		_, _ = n.Rollback(ctx, "shop", api.CommandRequest{}, call)
 	case 6:
 		_, _ = n.Pause(ctx, "shop", api.CommandRequest{}, call)
-		time.Sleep(5 * time.Second)
+		rest(5 * time.Second)
 		_, _ = n.Resume(ctx, "shop", api.CommandRequest{}, call)
 	case 7:
 		s.store.Fail(errors.New("storm"))
-		time.Sleep(time.Duration(s.rnd.IntN(30)) * time.Second)
+		rest(time.Duration(s.rnd.IntN(30)) * time.Second)
 		s.store.Fail(nil)
 	case 8:
 		s.store.Depose()
@@ -120,7 +120,7 @@ func (s *rolloutStorm) check() {
 // settle demands that both nodes have the same in force when nothing happens any more.
 func (s *rolloutStorm) settle() {
 	s.t.Helper()
-	time.Sleep(5 * time.Second)
+	rest(5 * time.Second)
 	a, b := s.nodes[0], s.nodes[1]
 	if a.weights() != b.weights() || a.stands() != b.stands() || a.types() != b.types() {
 		s.t.Errorf("a has %s at %s, b has %s at %s\n%s\n%s", a.weights(), a.stands(), b.weights(), b.stands(), a.story(), b.story())

@@ -25,7 +25,7 @@ func TestHealthyHour(t *testing.T) {
 		if took := time.Since(began); took < 60*time.Minute {
 			t.Errorf("promoted after %v, each of four steps takes 15m", took)
 		}
-		time.Sleep(time.Second)
+		rest(time.Second)
 		a.want("green=100")
 		b.want("green=100")
 		if a.Leads() == b.Leads() {
@@ -64,7 +64,7 @@ func TestBadCandidates(t *testing.T) {
 				n := lead(t, memory.New(), canary(time.Minute), w)
 				warm()
 				n.startRollout()
-				time.Sleep(40 * time.Second) // latency is judged after a warm-up
+				rest(40 * time.Second) // latency is judged after a warm-up
 				w.change("green", test.change)
 				n.until("rolled_back", test.within)
 				n.want("blue=100")
@@ -72,7 +72,7 @@ func TestBadCandidates(t *testing.T) {
 				if s.Failed != "2.5.0" || !strings.Contains(s.Rollout.Sentence, test.says) || !strings.HasPrefix(s.Rollout.Sentence, "rolled back: since ") {
 					t.Errorf("failed %q: %s", s.Failed, s.Rollout.Sentence)
 				}
-				time.Sleep(10 * time.Minute)
+				rest(10 * time.Minute)
 				n.want("blue=100")
 				n.checkSwaps()
 			})
@@ -88,7 +88,7 @@ func TestSentenceAddsUp(t *testing.T) {
 		n := lead(t, memory.New(), canary(time.Minute), w, func(o *Options) { o.Count = count })
 		warm()
 		started := n.startRollout()
-		time.Sleep(20 * time.Second)
+		rest(20 * time.Second)
 		w.change("green", func(b *behavior) { b.fails = 0.3 })
 		n.until("rolled_back", 30*time.Second)
 		tr := n.o.Sampler.(*traffic)
@@ -132,18 +132,18 @@ func TestSharedTrouble(t *testing.T) {
 		n := lead(t, memory.New(), canary(time.Minute), w)
 		warm()
 		n.startRollout()
-		time.Sleep(30 * time.Second)
+		rest(30 * time.Second)
 		both := func(share float64) {
 			for _, pool := range []string{"blue", "green"} {
 				w.change(pool, func(b *behavior) { b.fails = share })
 			}
 		}
 		both(0.3)
-		time.Sleep(20 * time.Second)
+		rest(20 * time.Second)
 		if r := n.service().Rollout; !strings.Contains(r.Waiting, "not the fault of green") {
 			t.Errorf("waiting: %s", r.Waiting)
 		}
-		time.Sleep(40 * time.Second)
+		rest(40 * time.Second)
 		if got := n.stands(); got != "stepping 1 5" {
 			t.Errorf("both pools fail, the rollout is at %s\n%s", got, n.story())
 		}
@@ -157,11 +157,11 @@ func TestNoTraffic(t *testing.T) {
 		n := lead(t, memory.New(), canary(time.Minute), newWorld(0))
 		warm()
 		n.startRollout()
-		time.Sleep(29 * time.Minute)
+		rest(29 * time.Minute)
 		if got := n.types(); got != "traffic.weights rollout.started" {
 			t.Fatalf("decided before the deadline: %s", got)
 		}
-		time.Sleep(90 * time.Second)
+		rest(90 * time.Second)
 		if got := n.types(); got != "traffic.weights rollout.started rollout.undecided" {
 			t.Fatalf("decided at the deadline: %s", got)
 		}
@@ -169,7 +169,7 @@ func TestNoTraffic(t *testing.T) {
 		if n.stands() != "stepping 1 5" || r.Awaits != api.AwaitsData || !strings.Contains(r.Waiting, "nothing to judge") {
 			t.Errorf("%s awaits %q: %q", n.stands(), r.Awaits, r.Waiting)
 		}
-		time.Sleep(time.Hour)
+		rest(time.Hour)
 		n.want("blue=95 green=5")
 	})
 }
@@ -179,7 +179,7 @@ func TestFileDuringRollout(t *testing.T) {
 		n := lead(t, memory.New(), canary(time.Minute), newWorld(100))
 		warm()
 		n.startRollout()
-		time.Sleep(10 * time.Second)
+		rest(10 * time.Second)
 
 		gone := canary(time.Minute)
 		gone.Services[0].Pools = gone.Services[0].Pools[:1]
@@ -197,7 +197,7 @@ func TestFileDuringRollout(t *testing.T) {
 		if got := n.stands(); !strings.HasPrefix(got, "superseded") {
 			t.Errorf("after an edit of weights the rollout is at %s", got)
 		}
-		time.Sleep(10 * time.Minute)
+		rest(10 * time.Minute)
 		n.want("blue=90 green=10")
 	})
 }
@@ -216,11 +216,11 @@ func TestClockJump(t *testing.T) {
 				n := lead(t, memory.New(), canary(5*time.Minute), newWorld(200), func(o *Options) { o.Now = now })
 				warm()
 				n.startRollout()
-				time.Sleep(time.Minute)
+				rest(time.Minute)
 				mu.Lock()
 				offset = jump
 				mu.Unlock()
-				time.Sleep(10 * time.Second)
+				rest(10 * time.Second)
 				observed, _ := time.ParseDuration(n.service().Rollout.Observed)
 				if n.stands() != "stepping 1 5" || observed > 75*time.Second {
 					t.Errorf("a clock that jumped by %v: %s, observed %v", jump, n.stands(), observed)

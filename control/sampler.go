@@ -12,6 +12,8 @@ import (
 type Sampler interface {
 	// Cells is the counts of a pool of the file.
 	Cells(service, pool string) Cells
+	// Journeys is what became of the requests that a ratio check is of.
+	Journeys(service, check string) Journeys
 	// Second is the second under which Cells count a request that begins at t.
 	Second(t time.Time) int64
 }
@@ -24,8 +26,16 @@ type Cells interface {
 	Publish(from int64, over [metrics.Thresholds]time.Duration)
 	// Histogram adds the latencies of every request since the pool was made.
 	Histogram(finer int, counts *[metrics.Buckets]uint64)
+	// MeasureHistogram is the same for a time that answers told.
+	MeasureHistogram(measure, finer int, counts *[metrics.Buckets]uint64)
 	// Traffic is what the pool was seen doing over the last minute.
 	Traffic(now time.Time) metrics.Traffic
+}
+
+// Journeys counts those of one check; *metrics.Journeys is one.
+type Journeys interface {
+	// Take appends what began in the seconds up to upto and was not taken yet.
+	Take(upto int64, all []metrics.Passage) []metrics.Passage
 }
 
 // Counter counts what the judge sees and what is decided; nil counts nothing. Names come from the file
@@ -47,11 +57,16 @@ type thresholds [metrics.Thresholds]time.Duration
 
 // slots are the places of a policy's checks among the thresholds; -1: none.
 func slots(p *judge.Policy) []int {
-	places, next := make([]int, len(p.Checks)), 0
+	places, next, measure := make([]int, len(p.Checks)), 0, metrics.Latencies
 	for i := range p.Checks {
 		places[i] = -1
-		k := p.Checks[i].Kind
-		if (k == judge.Latency || k == judge.Slow) && next < metrics.Thresholds {
+		c := &p.Checks[i]
+		switch {
+		case c.Measured && measure < metrics.Thresholds:
+			places[i] = measure
+			measure++
+		case c.Measured:
+		case (c.Kind == judge.Latency || c.Kind == judge.Slow) && next < metrics.Latencies:
 			places[i] = next
 			next++
 		}
@@ -83,6 +98,14 @@ func (n *latencies) since(was *latencies) []judge.Bin {
 		add(i, n.coarse[i], was.coarse[i])
 	}
 	return bins
+}
+
+// readMeasure is read for a time that answers told.
+func readMeasure(c Cells, measure int) *latencies {
+	var n latencies
+	c.MeasureHistogram(measure, metrics.Finest, &n.fine)
+	c.MeasureHistogram(measure, 0, &n.coarse)
+	return &n
 }
 
 func read(c Cells) *latencies {

@@ -15,9 +15,6 @@ import (
 // ever is the threshold under which every answer falls that came in time.
 const ever = time.Hour
 
-// silenceSlot is the threshold that a policy without latency checks has free.
-const silenceSlot = 0
-
 // leastSilent is how many requests without an answer are no chance.
 const leastSilent = 3
 
@@ -26,23 +23,32 @@ type silence struct {
 	Baseline, Candidate judge.Tally
 }
 
-// deaf reports whether no check of the policy hears a candidate that hangs.
-func (t *trial) deaf() bool {
-	for _, slot := range t.slots {
-		if slot >= 0 {
-			return false
+// ear is the threshold by which silence is heard; -1 when a check that decides hears a candidate that hangs,
+// or when checks that only observe have left no threshold free.
+func (t *trial) ear() int {
+	free := 0
+	for i, slot := range t.slots {
+		if slot < 0 || slot >= metrics.Latencies {
+			continue // hears nothing, or only responses that came
 		}
+		if !t.policy.Checks[i].ObserveOnly {
+			return -1
+		}
+		free = max(free, slot+1)
 	}
-	return true
+	if free == metrics.Latencies {
+		return -1
+	}
+	return free
 }
 
-// listen adds the counts of a window.
-func (s *silence) listen(c *counted) {
+// listen adds the counts of a window, by the threshold that is the ear.
+func (s *silence) listen(c *counted, ear int) {
 	add := func(n *judge.Tally, w *metrics.Window) {
-		if w.Over[silenceSlot] == ever {
+		if w.Over[ear] == ever {
 			sum := w.Total()
 			n.Requests += float64(sum.Requests)
-			n.Bad += float64(sum.Slow(silenceSlot))
+			n.Bad += float64(sum.Slow(ear))
 		}
 	}
 	add(&s.Baseline, &c.baseline)

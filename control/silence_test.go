@@ -22,7 +22,7 @@ func TestSilentCandidate(t *testing.T) {
 			warm()
 			w.change("green", func(b *behavior) { b.hangs = hangs })
 			n.startRollout()
-			time.Sleep(5 * time.Minute)
+			rest(5 * time.Minute)
 			r := n.service().Rollout
 			switch said := "requests on green had no answer in time"; {
 			case hangs && (r.Step != 1 || !strings.HasSuffix(r.Waiting, said)):

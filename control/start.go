@@ -22,6 +22,9 @@ func (l *Loop) Start(ctx context.Context) error {
 		if err := l.list(ctx); err != nil {
 			return err
 		}
+		if err := l.listFlags(ctx); err != nil {
+			return err
+		}
 		err := l.first()
 		if !errors.Is(err, store.ErrConflict) {
 			return err
@@ -65,6 +68,18 @@ func (l *Loop) first() error {
 			return err
 		}
 	}
+	for _, d := range p.flags {
+		switch err := l.writeFlag(d); {
+		case errors.Is(err, store.ErrConflict):
+			return err
+		case errors.Is(err, errStore):
+			d.ahead = true
+			l.log.Warn("flag not written yet", zap.String("flag", d.name), zap.Error(err))
+		case err != nil:
+			return err
+		}
+	}
 	l.commit(p)
+	l.started()
 	return nil
 }

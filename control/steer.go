@@ -29,6 +29,11 @@ func (l *Loop) Approve(ctx context.Context, service string, r api.CommandRequest
 	return l.simple(ctx, rollout.VerbApprove, service, r, call)
 }
 
+// OpenGate opens the gate that the running rollout asks or asked in vain, because a person says so.
+func (l *Loop) OpenGate(ctx context.Context, service string, r api.OpenGateRequest, call api.Call) (api.Change, error) {
+	return l.command(ctx, service, call, rollout.Commanded{Verb: rollout.VerbOpenGate, Gate: config.GateAt(r.Gate), Reason: r.Reason})
+}
+
 // StepBack goes to the previous step of the running rollout, from the first one to 0 and its end.
 func (l *Loop) StepBack(ctx context.Context, service string, r api.CommandRequest, call api.Call) (api.Change, error) {
 	return l.simple(ctx, rollout.VerbStepBack, service, r, call)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ func TestSteering(t *testing.T) {
 		if _, err = n.Promote(ctx, "shop", api.PromoteRequest{Reason: "in a hurry"}, ann); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Minute)
+		rest(2 * time.Minute)
 		r := n.service().Rollout
 		if n.stands() != "stepping 2 25" || r.Awaits != api.AwaitsApproval || r.Waiting != "an approval" || r.Next == nil || *r.Next != (api.NextStep{Weight: 50, Approve: true}) {
 			t.Errorf("without an approval: %s awaits %q, waiting %q, next %+v", n.stands(), r.Awaits, r.Waiting, r.Next)
@@ -54,12 +55,12 @@ func TestPausedRollout(t *testing.T) {
 		n := lead(t, memory.New(), canary(time.Minute), newWorld(300))
 		warm()
 		n.startRollout()
-		time.Sleep(30 * time.Second)
+		rest(30 * time.Second)
 		ann := api.Call{By: "ann"}
 		if _, err := n.Pause(t.Context(), "shop", api.CommandRequest{Reason: "lunch"}, ann); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Hour)
+		rest(time.Hour)
 		r := n.service().Rollout
 		observed, _ := time.ParseDuration(r.Observed)
 		if n.stands() != "stepping 1 5" || observed > 35*time.Second || r.Awaits != api.AwaitsResume || r.Waiting != "paused by ann" {
@@ -94,7 +95,7 @@ func TestStartsByVersion(t *testing.T) {
 		n.until("rolled_back", 10*time.Second)
 		w.change("green", func(b *behavior) { b.fails = 0.001 })
 		n.apply(withTimeout(byVersion("2.6.0")))
-		time.Sleep(time.Minute)
+		rest(time.Minute)
 		n.want("blue=100")
 		if s := n.service(); s.Failed != "2.6.0" {
 			t.Errorf("failed: %q", s.Failed)
@@ -114,7 +115,7 @@ func TestSticky(t *testing.T) {
 		n := lead(t, memory.New(), files(c.Services...), w)
 		warm()
 		n.startRollout()
-		time.Sleep(2 * time.Minute)
+		rest(2 * time.Minute)
 		w.change("green", func(b *behavior) { b.fails = 1 })
 		n.until("rolled_back", 45*time.Second)
 		check := n.service().Rollout.Checks[0]
@@ -129,11 +130,11 @@ func TestWaitingText(t *testing.T) {
 		n := lead(t, memory.New(), canary(time.Minute), newWorld(40))
 		warm()
 		n.startRollout()
-		time.Sleep(10 * time.Second)
+		rest(10 * time.Second)
 		if got := n.service().Rollout.Waiting; !strings.HasPrefix(got, "the warm-up of green, ") {
 			t.Errorf("waiting %q", got)
 		}
-		time.Sleep(35 * time.Second)
+		rest(35 * time.Second)
 		r := n.service().Rollout
 		if !strings.Contains(r.Waiting, "requests on green (about ") || r.Least != "1m" || r.Deadline != "30m" || r.Observed == "0s" {
 			t.Errorf("waiting %q, observed %s of %s, deadline %s", r.Waiting, r.Observed, r.Least, r.Deadline)
@@ -181,7 +182,7 @@ func TestPlan(t *testing.T) {
 		}
 
 		w.set(func(w *world) { w.rate = 0.5 })
-		time.Sleep(10 * time.Minute)
+		rest(10 * time.Minute)
 		n.startRollout()
 		plan, err = n.Plan(t.Context(), "shop")
 		if err != nil || !plan.Running || len(plan.Problems) == 0 || !strings.Contains(plan.Problems[0], "too little traffic for the tolerance of ") {
@@ -201,15 +202,22 @@ func TestEvents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		first := <-followed
+		next := func() api.Event {
+			for {
+				if e := <-followed; strings.HasPrefix(e.Type, "traffic.") {
+					return e
+				}
+			}
+		}
+		first := next()
 		n.cutover("green")
-		second := <-followed
+		second := next()
 		n.rollback()
-		third := <-followed
+		third := next()
 		if got := first.Type + " " + second.Type + " " + third.Type; got != "traffic.weights traffic.cutover traffic.rollback" {
 			t.Errorf("followed %s", got)
 		}
-		after, err := n.Events(ctx, "", first.ID)
+		after, err := n.Events(ctx, "shop", first.ID)
 		if err != nil || len(after) != 2 || after[0].ID != second.ID || after[1].ID != third.ID {
 			t.Errorf("after the first: %+v, %v", after, err)
 		}
@@ -220,14 +228,19 @@ func TestEvents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e := <-again; e.ID != third.ID {
-			t.Errorf("followed again from the second: %s, want the third", e.ID)
+		var behind []string
+		for e := range again {
+			if behind = append(behind, e.ID); e.ID == third.ID {
+				break
+			}
+		}
+		if slices.Contains(behind, second.ID) || len(behind) > 2 { // the node leads meanwhile
+			t.Errorf("followed again from the second: %q, want nothing but what came up to the third", behind)
 		}
 		_, err = n.Events(ctx, "", "yesterday")
 		refused(t, err, api.TypeInvalid)
 		cancel()
-		if _, open := <-followed; open {
-			t.Error("the stream outlives its context")
+		for range followed { // what came up before may still be read; the stream ends with its context
 		}
 	})
 }

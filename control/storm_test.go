@@ -64,7 +64,7 @@ func (s *storm) gust() {
 	case 6:
 		s.broken = !s.broken && s.IntN(2) == 0
 		s.store.Fail(map[bool]error{true: errDisk, false: nil}[s.broken])
-		time.Sleep(2 * time.Second)
+		rest(2 * time.Second)
 		return
 	case 7:
 		s.restart()

@@ -1,11 +1,13 @@
 package control
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/switchback-proxy/switchback/flags"
 	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/router"
 )
@@ -15,6 +17,9 @@ type behavior struct {
 	fails  float64       // share of requests
 	median time.Duration // of latencies, which are spread log-normally
 	hangs  bool          // no request ever ends
+
+	converts float64       // share of the users who looked at a cart and order
+	db       time.Duration // median of what answers tell of it; 0: they tell nothing
 }
 
 // world is a model of clients and upstreams. It may be changed while nodes serve it.
@@ -26,7 +31,7 @@ type world struct {
 
 func newWorld(rate float64) *world {
 	good := behavior{fails: 0.001, median: 20 * time.Millisecond}
-	return &world{rate: rate, pools: map[string]behavior{"blue": good, "green": good}}
+	return &world{rate: rate, pools: map[string]behavior{"blue": good, "green": good, "on": good, "off": good}}
 }
 
 func (w *world) set(f func(w *world)) {
@@ -88,6 +93,8 @@ func (t *traffic) Second(at time.Time) int64 { return t.cells.Second(at) }
 func (t *traffic) Cells(service, pool string) Cells {
 	return &lane{Cells: t.cells.Cells(service, pool), traffic: t, pool: pool}
 }
+
+func (t *traffic) Journeys(service, check string) Journeys { return t.cells.Journeys(service, check) }
 
 // lane is one pool of a traffic.
 type lane struct {
@@ -152,18 +159,53 @@ func (t *traffic) request(at time.Time) {
 	if s.Candidate != nil && t.rnd.Float64() < float64(s.Candidate.Weight)/10000 {
 		pool = s.Candidate
 	}
-	b := t.world.pools[pool.Name]
 	group := uint8(t.rnd.IntN(2))
 	if len(s.Config.Sticky.Key) > 0 {
 		group = uint8(t.rnd.IntN(metrics.Groups))
 	}
-	sample := t.cells.Cells(s.Name, pool.Name).Begin(at, s.Revision, group)
+	b := t.world.pools[pool.Name]
+	t.end(t.cells.Cells(s.Name, pool.Name).Begin(at, s.Revision, group), b)
+	if b.converts > 0 {
+		t.shop(at, s, metrics.Traveller{User: 1 + t.rnd.Uint32N(1<<31), Group: group, Pool: pool.Name}, b.converts)
+	}
+	user := flags.Context{Key: fmt.Sprint("user", t.rnd.IntN(5000))}
+	for _, c := range s.Compared {
+		r, side := c.Flag.Evaluate(&user), c.Off
+		if r.Has {
+			side = c.On
+		}
+		if r.Drawn {
+			t.end(t.cells.Cells(c.Of.Name, side.Name).Begin(at, c.Of.Revision, group), t.world.pools[side.Name])
+		}
+	}
+}
+
+// end ends a request as a pool behaves.
+func (t *traffic) end(sample metrics.Sample, b behavior) {
 	switch {
 	case b.hangs:
 	case t.rnd.Float64() < b.fails:
 		sample.Fail()
 	default:
 		sample.End(time.Duration(float64(b.median) * math.Exp(0.5*t.rnd.NormFloat64())))
+		if b.db > 0 {
+			sample.Measure(0, time.Duration(float64(b.db)*math.Exp(0.5*t.rnd.NormFloat64())))
+		}
+	}
+}
+
+// shop is what a user does who looked at a cart. Without a key nobody knows that it is the same.
+func (t *traffic) shop(at time.Time, s *router.Service, who metrics.Traveller, converts float64) {
+	if len(s.Config.Sticky.Key) == 0 {
+		who.User, who.Group = 0, uint8(t.rnd.IntN(metrics.Groups))
+	}
+	j := t.cells.Journeys(s.Name, "conversion")
+	j.Begin(at, s.Revision, who, 20*time.Second)
+	if t.rnd.Float64() < converts {
+		if who.User != 0 {
+			at = at.Add(time.Duration(t.rnd.Float64() * float64(15*time.Second)))
+		}
+		j.Arrive(at, s.Revision, who)
 	}
 }
 

@@ -53,7 +53,7 @@ func (l *Loop) Cutover(ctx context.Context, service string, r api.CutoverRequest
 	c, err := l.command(ctx, service, call, rollout.Commanded{
 		Verb: rollout.VerbCutover, To: r.To, From: r.From, Reason: r.Reason, Force: r.Force,
 	})
-	if err == nil && r.Wait != "" {
+	if err == nil && r.Wait != "" && !c.DryRun {
 		l.drain(ctx, &c, timeout)
 	}
 	return c, err

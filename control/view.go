@@ -15,40 +15,32 @@ import (
 // view is what readers see: immutable, but for the health and the requests in flight of the tables'
 // targets.
 type view struct {
-	config   *config.Config
-	table    *router.Table
-	records  map[string]record
-	file     fileStatus
-	starved  []*router.Pool // what a newer file waits for
-	writeErr string
-	leads    bool
-	judged   map[string]*judged
-	sampler  Sampler          // nil: nothing is counted
-	now      func() time.Time // for what the pools were seen doing
-	newer    chan struct{}    // closed when there is a view with other decisions
+	config    *config.Config
+	table     *router.Table
+	records   map[string]record
+	flags     map[string]flagRecord
+	unchanged []unchanged // answers to requests that changed nothing
+	file      fileStatus
+	starved   []*router.Pool // what a newer file waits for
+	writeErr  string
+	leads     bool
+	judged    map[string]*judged
+	sampler   Sampler          // nil: nothing is counted
+	now       func() time.Time // for what the pools were seen doing
 }
 
 // publish shows readers what is in force now.
 func (l *Loop) publish() {
 	v := &view{
-		config: l.config, table: l.table, records: maps.Clone(l.records),
+		config: l.config, table: l.table, records: maps.Clone(l.records), flags: maps.Clone(l.flags), unchanged: l.unchanged,
 		file: l.file, writeErr: l.writeErr, leads: l.leads(), judged: maps.Clone(l.judged),
-		sampler: l.o.Sampler, now: l.o.Now, newer: make(chan struct{}),
+		sampler: l.o.Sampler, now: l.o.Now,
 	}
 	if l.reload != nil && l.reload.next != nil {
 		v.starved = l.reload.starved
 	}
-	was := l.view.Load()
-	same := was != nil && maps.EqualFunc(was.records, v.records, func(a, b record) bool {
-		return a.revision == b.revision && a.local == b.local && a.state.Seq == b.state.Seq
-	})
-	if same {
-		v.newer = was.newer
-	}
 	l.view.Store(v)
-	if was != nil && !same {
-		close(was.newer)
-	}
+	l.tellDecisions()
 }
 
 // notYet says that a file is not in force, what it waits for, and what becomes of it.
@@ -96,7 +88,7 @@ func (v *view) service(svc *config.Service) api.Service {
 	rec, s := v.records[svc.Name], v.table.Service(svc.Name)
 	state := rec.state
 	out := api.Service{
-		Name: svc.Name, Revision: int64(rec.revision), Why: state.Why.String(), Durable: !rec.ahead,
+		Name: svc.Name, Flag: config.FlagOf(svc.Name), Revision: int64(rec.revision), Why: state.Why.String(), Durable: !rec.ahead,
 		Roles: roles(s),
 		Weights: api.Layers{
 			File: percent(svc, state.Basis), InForce: percent(svc, state.InForce()),

@@ -63,13 +63,7 @@ func addWindow(sum, w *metrics.Window) {
 		}
 	}
 	for g := range sum.Groups {
-		a, b := &sum.Groups[g], &w.Groups[g]
-		a.Requests += b.Requests
-		a.Failed += b.Failed
-		a.Apart += b.Apart
-		for i := range a.Within {
-			a.Within[i] += b.Within[i]
-		}
+		sum.Groups[g].Add(&w.Groups[g])
 	}
 }
 
@@ -104,7 +98,7 @@ func (t *trial) window(c *counted) judge.Window {
 			})
 		case slot >= 0 && known && against(&c.baseline, slot, over.Baseline) && against(&c.candidate, slot, over.Candidate):
 			w.Checks[i] = tallies(c, func(n *metrics.Counts) judge.Tally {
-				return judge.Tally{Requests: float64(n.Timed()), Bad: float64(n.Slow(slot))}
+				return judge.Tally{Requests: float64(n.Timed(slot)), Bad: float64(n.Slow(slot))}
 			})
 			w.Checks[i].Threshold = over.Baseline[slot]
 		}
@@ -157,8 +151,8 @@ func (l *Loop) bet(svc *config.Service, t *trial, r *rollout.Rollout, g *generat
 	w.Changed = t.weights != nil && !t.weights.Equal(g.weights)
 	t.weights = g.weights
 	if !w.Past {
-		if t.deaf() {
-			t.Silence.listen(c)
+		if ear := t.ear(); ear >= 0 {
+			t.Silence.listen(c, ear)
 		}
 		for i := range t.failures {
 			t.failures[i] += float64(c.candidate.Groups[i].Failed)

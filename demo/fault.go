@@ -14,9 +14,11 @@ import (
 type Fault struct {
 	Errors  float64       // share of requests answered with 500, 0 to 1
 	Latency time.Duration // added before every answer
+	Hang    float64       // share of requests that are never answered, 0 to 1
 }
 
-// ParseFault reads "errors=5%", "latency=200ms" or both joined by a comma. "" and "none" are no fault.
+// ParseFault reads "errors=5%", "latency=200ms", "hang=10%" or some of them joined by commas. "" and "none"
+// are no fault.
 func ParseFault(s string) (Fault, error) {
 	var f Fault
 	if s == "" || s == "none" {
@@ -30,11 +32,13 @@ func ParseFault(s string) (Fault, error) {
 			f.Errors, err = parseShare(value)
 		case "latency":
 			f.Latency, err = parseLatency(value)
+		case "hang":
+			f.Hang, err = parseShare(value)
 		default:
-			err = fmt.Errorf("%q is neither errors nor latency", key)
+			err = fmt.Errorf("%q is neither errors nor latency nor hang", key)
 		}
 		if err != nil {
-			return Fault{}, fmt.Errorf("fault %q: %w; write errors=5%%, latency=200ms or both with a comma", s, err)
+			return Fault{}, fmt.Errorf("fault %q: %w; write errors=5%%, latency=200ms, hang=10%% or some of them with commas", s, err)
 		}
 	}
 	return f, nil
@@ -66,6 +70,9 @@ func (f Fault) String() string {
 	}
 	if f.Latency > 0 {
 		parts = append(parts, "latency="+f.Latency.String())
+	}
+	if f.Hang > 0 {
+		parts = append(parts, "hang="+strconv.FormatFloat(f.Hang*100, 'f', -1, 64)+"%")
 	}
 	if parts == nil {
 		return "none"

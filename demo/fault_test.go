@@ -18,6 +18,8 @@ func TestParseFault(t *testing.T) {
 		{"errors=0%", Fault{}, "none"},
 		{"errors=100%", Fault{Errors: 1}, "errors=100%"},
 		{"latency=200ms", Fault{Latency: 200 * time.Millisecond}, "latency=200ms"},
+		{"hang=10%", Fault{Hang: 0.1}, "hang=10%"},
+		{"hang=1%,errors=2%", Fault{Errors: 0.02, Hang: 0.01}, "errors=2%,hang=1%"},
 		{"errors=2.5%, latency=1s", Fault{Errors: 0.025, Latency: time.Second}, "errors=2.5%,latency=1s"},
 	}
 	for _, tt := range tests {
@@ -40,6 +42,7 @@ func TestParseFaultRefuses(t *testing.T) {
 		{"errors=-1%", "percentage"},
 		{"errors=NaN%", "percentage"},
 		{"errors=%", "percentage"},
+		{"hang=1s", "percentage"},
 		{"latency=200", "duration"},
 		{"latency=-1s", "duration"},
 		{"latency=1h", "duration"},

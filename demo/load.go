@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
-// LoadOptions say what a Load sends. Every field is needed but Timeout.
+// LoadOptions say what a Load sends. Every field is needed but Host and Timeout.
 type LoadOptions struct {
 	URL     string            // where to, http://127.0.0.1:port/
+	Host    string            // the Host that is sent; "": that of the URL
 	Rate    int               // requests a second
 	Clients int               // requests in flight at most, each on a kept-alive connection
 	Users   int               // how many different X-User-ID are sent
@@ -121,7 +122,7 @@ func (l *Load) send(ctx context.Context, due time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if begun == l.begun {
-		l.win.record(pool, err != nil, time.Since(due))
+		l.win.Record(pool, err != nil, time.Since(due))
 	}
 }
 
@@ -131,6 +132,7 @@ func (l *Load) ask(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	req.Host = l.o.Host                                                     // "": the URL's
 	req.Header.Set("X-User-ID", "user-"+strconv.Itoa(rand.IntN(l.o.Users))) //nolint:gosec // which user asks is no secret
 	resp, err := l.client.Do(req)
 	if err != nil {

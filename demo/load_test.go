@@ -51,6 +51,9 @@ func TestLoadCountsWhoAnswers(t *testing.T) {
 	var users sync.Map
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		users.Store(r.Header.Get("X-User-ID"), true)
+		if r.Host != "shop.example.com" {
+			t.Errorf("asked for %s", r.Host)
+		}
 		to := blue
 		if n.Add(1)%4 == 0 {
 			to = green
@@ -69,7 +72,7 @@ func TestLoadCountsWhoAnswers(t *testing.T) {
 	defer front.Close()
 
 	l, stop := run(t, LoadOptions{
-		URL: front.URL, Rate: 1000, Clients: 8, Users: 5,
+		URL: front.URL, Host: "shop.example.com", Rate: 1000, Clients: 8, Users: 5,
 		Pools: map[string]string{"2.4.0": "blue", "2.5.0": "green"},
 	})
 	sum := gather(t, l, "400 requests", func(w *Window) bool { return w.Total.Requests >= 400 })

@@ -34,17 +34,21 @@ func Line(at time.Duration, order []string, w Window) string {
 	return b.String()
 }
 
-// bar draws a share in eighths of a cell, padded to barWidth.
-func bar(share float64) string {
-	eighths := int(math.Round(min(max(share, 0), 1) * barWidth * 8))
+func bar(share float64) string { return Bar(share, barWidth) }
+
+// Bar draws a share, 0 to 1, in eighths of a cell, padded with blanks to a width in cells.
+func Bar(share float64, width int) string {
+	eighths := int(math.Round(min(max(share, 0), 1) * float64(width) * 8))
 	s := strings.Repeat("█", eighths/8)
 	if rest := eighths % 8; rest > 0 {
 		s += string([]rune("▏▎▍▌▋▊▉")[rest-1])
 	}
-	return s + strings.Repeat(" ", barWidth-utf8.RuneCountInString(s))
+	return s + strings.Repeat(" ", width-utf8.RuneCountInString(s))
 }
 
-// short writes a latency with two significant digits: 340µs, 1.2ms, 45ms, 1.5s.
+// Short writes a latency with two significant digits, such as 340µs, 1.2ms, 45ms or 1.5s; 0 is "-".
+func Short(d time.Duration) string { return short(d) }
+
 func short(d time.Duration) string {
 	unit := time.Microsecond
 	switch {

@@ -13,7 +13,7 @@ func window(took time.Duration, failed int, pools map[string]int) Window {
 	w := Window{Elapsed: time.Second}
 	for pool, n := range pools {
 		for range n {
-			w.record(pool, failed > 0, took)
+			w.Record(pool, failed > 0, took)
 			failed--
 		}
 	}
@@ -109,7 +109,7 @@ func TestShort(t *testing.T) {
 func TestWindowQuantile(t *testing.T) {
 	var w Window
 	for i := range 1000 {
-		w.record("blue", false, time.Duration(i+1)*time.Millisecond)
+		w.Record("blue", false, time.Duration(i+1)*time.Millisecond)
 	}
 	for _, q := range []float64{0.01, 0.5, 0.95, 0.99, 1} {
 		exact := time.Duration(q*1000) * time.Millisecond
@@ -117,7 +117,7 @@ func TestWindowQuantile(t *testing.T) {
 			t.Errorf("Quantile(%v) = %s, want %s to 5 %% more", q, got, exact)
 		}
 	}
-	w.record("blue", false, 10*time.Minute) // past the last bucket
+	w.Record("blue", false, 10*time.Minute) // past the last bucket
 	if got := w.Quantile(1); got < 30*time.Second {
 		t.Errorf("Quantile(1) = %s after a request of ten minutes", got)
 	}
@@ -125,12 +125,18 @@ func TestWindowQuantile(t *testing.T) {
 
 func TestWindowAdd(t *testing.T) {
 	a, b := window(time.Millisecond, 1, map[string]int{"blue": 3}), window(time.Second, 0, map[string]int{"green": 1})
+	if p := a.PoolQuantile("blue", 1); p < time.Millisecond || a.PoolQuantile("green", 1) != 0 {
+		t.Errorf("p100 of blue %s, of green %s", p, a.PoolQuantile("green", 1))
+	}
 	var sum Window
 	sum.Add(a)
 	sum.Add(b)
 	sum.Add(Window{Missed: 2})
 	if sum.Elapsed != 2*time.Second || sum.Total != (Count{4, 1}) || sum.Missed != 2 || sum.Share("green") != 0.25 || sum.Rate() != 2 {
 		t.Errorf("sum = %v %+v missed %d green %v rate %v", sum.Elapsed, sum.Total, sum.Missed, sum.Share("green"), sum.Rate())
+	}
+	if blue, green := sum.PoolQuantile("blue", 1), sum.PoolQuantile("green", 1); blue > 2*time.Millisecond || green < time.Second {
+		t.Errorf("p100 of blue %s, of green %s", blue, green)
 	}
 	if a.Total != (Count{3, 1}) || len(a.Pools) != 1 {
 		t.Errorf("adding changed the window that was added: %+v", a.Total)

@@ -20,7 +20,7 @@ type Answer struct {
 
 // Upstream is one target of one version: an HTTP server on a free port of 127.0.0.1.
 //
-//	GET /         its Answer, late or with 500 as the fault in force says
+//	GET /         its Answer, late, with 500 or never, as the fault in force says
 //	GET /healthz  200, whatever the fault: a sick version passes its probes, which is why it has to be judged
 //	GET /events   an event stream of Answers, one at once and one each second, until the client leaves or Close
 //
@@ -32,6 +32,7 @@ type Upstream struct {
 	fault   atomic.Pointer[Fault]
 	served  atomic.Int64
 	due     atomic.Uint64 // errors owed so far, in 1/2³² of a request
+	hung    atomic.Uint64 // the same for requests that are never answered
 	closing chan struct{} // closed when Close begins; ends event streams
 	done    chan error    // what the serving goroutine ended with
 }
@@ -86,6 +87,13 @@ func (u *Upstream) Close(ctx context.Context) error {
 
 func (u *Upstream) serve(w http.ResponseWriter, r *http.Request) {
 	f := *u.fault.Load()
+	if owed(&u.hung, f.Hang) {
+		select {
+		case <-r.Context().Done():
+		case <-u.closing:
+		}
+		panic(http.ErrAbortHandler) // no answer, not even an empty one
+	}
 	if f.Latency > 0 {
 		select {
 		case <-time.After(f.Latency):
@@ -94,7 +102,7 @@ func (u *Upstream) serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	a, status := u.answer, http.StatusOK
-	if u.fails(f.Errors) {
+	if owed(&u.due, f.Errors) {
 		a.Error, status = "broken on purpose", http.StatusInternalServerError
 	}
 	u.served.Add(1)
@@ -103,15 +111,15 @@ func (u *Upstream) serve(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(a) // a client that left meanwhile is nobody's failure
 }
 
-// fails spreads errors evenly instead of drawing them, so that a short demonstration shows the share it
-// was asked for: each request adds its share of an error, and whoever completes one fails.
-func (u *Upstream) fails(share float64) bool {
+// owed spreads failures evenly instead of drawing them, so that a short demonstration shows the share it
+// was asked for: each request adds its share of one to what is due, and whoever completes one fails.
+func owed(due *atomic.Uint64, share float64) bool {
 	if share <= 0 {
 		return false
 	}
 	const whole = 1 << 32
 	step := uint64(share * whole)
-	after := u.due.Add(step)
+	after := due.Add(step)
 	return after/whole != (after-step)/whole
 }
 

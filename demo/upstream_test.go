@@ -110,6 +110,54 @@ func TestUpstreamIsLate(t *testing.T) {
 	}
 }
 
+func TestUpstreamHangs(t *testing.T) {
+	u := open(t, "2.5.0", "green-1")
+	c := client(t)
+	u.SetFault(Fault{Hang: 0.5})
+	answered, hung := make(chan bool, 1), 0
+	for range 4 {
+		ctx, cancel := context.WithCancel(t.Context())
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.URL()+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			resp, err := c.Do(req)
+			if err == nil {
+				err = resp.Body.Close()
+			}
+			answered <- err == nil
+		}()
+		select {
+		case ok := <-answered:
+			if !ok {
+				t.Error("a request was refused instead of hanging")
+			}
+		case <-time.After(100 * time.Millisecond):
+			hung++
+			cancel()
+			<-answered
+		}
+		cancel()
+	}
+	if hung < 2 {
+		t.Errorf("%d of 4 requests hung, want half", hung)
+	}
+	u.SetFault(Fault{Hang: 1})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, u.URL()+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_, err := c.Do(req) //nolint:bodyclose // there is none
+		answered <- err == nil
+	}()
+	shut(t, u) // fails when a request that hangs keeps it from ending
+	if <-answered {
+		t.Error("it was answered in the end")
+	}
+}
+
 func TestUpstreamEndsEventStreams(t *testing.T) {
 	u := open(t, "2.4.0", "blue-1")
 	c := client(t)

@@ -19,6 +19,7 @@ type Window struct {
 	Pools   map[string]Count // by the pool that answered; requests nobody answered are only in Total
 	Missed  int64            // not sent because every client was busy
 	latency histogram
+	of      map[string]*histogram // by the pool that answered
 }
 
 // Add puts the requests of another window into this one.
@@ -29,8 +30,9 @@ func (w *Window) Add(o Window) {
 	for pool, c := range o.Pools {
 		w.count(pool, c)
 	}
-	for i, n := range o.latency {
-		w.latency[i] += n
+	w.latency.add(&o.latency)
+	for pool, h := range o.of {
+		w.histogram(pool).add(h)
 	}
 }
 
@@ -58,7 +60,17 @@ func (w *Window) Rate() float64 {
 // without requests.
 func (w *Window) Quantile(q float64) time.Duration { return w.latency.quantile(q) }
 
-func (w *Window) record(pool string, failed bool, took time.Duration) {
+// PoolQuantile is Quantile of the requests that a pool answered.
+func (w *Window) PoolQuantile(pool string, q float64) time.Duration {
+	h := w.of[pool]
+	if h == nil {
+		return 0
+	}
+	return h.quantile(q)
+}
+
+// Record counts one request: by which pool it was answered, "" for none, whether it failed and how long it took.
+func (w *Window) Record(pool string, failed bool, took time.Duration) {
 	c := Count{Requests: 1}
 	if failed {
 		c.Failed = 1
@@ -66,6 +78,7 @@ func (w *Window) record(pool string, failed bool, took time.Duration) {
 	w.Total = w.Total.plus(c)
 	if pool != "" {
 		w.count(pool, c)
+		w.histogram(pool)[bucket(took)]++
 	}
 	w.latency[bucket(took)]++
 }
@@ -75,6 +88,16 @@ func (w *Window) count(pool string, c Count) {
 		w.Pools = make(map[string]Count)
 	}
 	w.Pools[pool] = w.Pools[pool].plus(c)
+}
+
+func (w *Window) histogram(pool string) *histogram {
+	if w.of == nil {
+		w.of = make(map[string]*histogram)
+	}
+	if w.of[pool] == nil {
+		w.of[pool] = &histogram{}
+	}
+	return w.of[pool]
 }
 
 func (c Count) plus(o Count) Count {
@@ -95,6 +118,12 @@ func bucket(d time.Duration) int {
 	}
 	i := int(math.Ceil(math.Log(float64(d)/float64(finest)) / math.Log(growth)))
 	return min(i, len(histogram{})-1)
+}
+
+func (h *histogram) add(o *histogram) {
+	for i, n := range o {
+		h[i] += n
+	}
 }
 
 func (h *histogram) quantile(q float64) time.Duration {

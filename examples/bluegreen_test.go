@@ -45,9 +45,9 @@ func TestBlueGreen(t *testing.T) {
 	e.expect(t, `switchback rollback shop --reason "checkout is slow"`, 0)
 	e.always(t, shopLive, "2.4.0")
 
-	e.expect(t, pipeline("cutover", `{"to":"green","from":"blue","reason":"release 2.5.0"}`), 0, `"revision":`, `"in_flight":`, `"undo":`)
+	e.expect(t, post("cutover", `{"to":"green","from":"blue","reason":"release 2.5.0"}`), 0, `"revision":`, `"in_flight":`, `"undo":`)
 	e.always(t, shopLive, "2.5.0")
-	e.expect(t, pipeline("rollback", `{"reason":"checkout is slow"}`), 0, `"changed":true`)
+	e.expect(t, post("rollback", `{"reason":"checkout is slow"}`), 0, `"changed":true`)
 	e.always(t, shopLive, "2.4.0")
 
 	e.expect(t, shopCutover, 0)
@@ -60,7 +60,7 @@ func TestBlueGreen(t *testing.T) {
 	e.always(t, shopLive, "2.5.0")
 }
 
-func pipeline(verb, body string) string {
+func post(verb, body string) string {
 	return "curl -s -X POST -H 'Content-Type: application/json' -d '" + body + "' http://127.0.0.1:9900/v1/services/shop/" + verb
 }
 

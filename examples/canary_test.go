@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/demo"
@@ -77,7 +78,7 @@ func TestCanary(t *testing.T) {
 func (e *example) traffic(t *testing.T, rate int) *demo.Load {
 	t.Helper()
 	load, err := demo.NewLoad(demo.LoadOptions{
-		URL: e.moved("http://127.0.0.1:8080/"), Rate: rate, Clients: 64, Users: 1000,
+		URL: e.moved("http://127.0.0.1:8080/"), Host: e.host, Rate: rate, Clients: 64, Users: 1000, Timeout: 30 * time.Second,
 		Pools: map[string]string{"2.4.0": "2.4.0", "2.5.0": "2.5.0", "2.6.0": "2.6.0"},
 	})
 	if err != nil {
@@ -102,7 +103,7 @@ func (e *example) client(t *testing.T) *api.Client {
 	if e.admin != nil {
 		return e.admin
 	}
-	c, err := api.NewClient(e.moved("http://127.0.0.1:9900"), "")
+	c, err := api.NewClient(e.moved("http://127.0.0.1:9900"), e.token)
 	if err != nil {
 		t.Fatal(err)
 	}

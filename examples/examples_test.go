@@ -4,6 +4,7 @@ package examples
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"maps"
@@ -27,6 +28,8 @@ type example struct {
 	ports  map[string]string // address in the example → address in the test
 	dir    string            // working folder
 	file   string            // the rewritten switchback.yaml
+	host   string            // that traffic asks for; "": any
+	token  string            // for the admin API; "": none is needed
 	admin  *api.Client       // nil until it is used
 }
 
@@ -100,7 +103,7 @@ func (e *example) run(t *testing.T, command string) (string, int) {
 	}
 	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
 	cmd.Dir = e.dir
-	cmd.Env = append(os.Environ(), "SWITCHBACK_ADMIN=http://"+e.moved("127.0.0.1:9900"))
+	cmd.Env = append(os.Environ(), "SWITCHBACK_ADMIN=http://"+e.moved("127.0.0.1:9900"), "SWITCHBACK_TOKEN="+e.token)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
@@ -149,7 +152,7 @@ func words(s string) []string {
 // The code is 0, or 22 for an error status.
 func curl(t *testing.T, args []string) (string, int) {
 	t.Helper()
-	method, url, body, header := http.MethodGet, "", "", http.Header{}
+	method, url, body, header := "", "", "", http.Header{}
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
@@ -170,6 +173,10 @@ func curl(t *testing.T, args []string) (string, int) {
 		default:
 			url = arg
 		}
+	}
+	if body != "" { // with -d alone it says this, whatever the body is
+		method = cmp.Or(method, http.MethodPost)
+		header.Set("Content-Type", cmp.Or(header.Get("Content-Type"), "application/x-www-form-urlencoded"))
 	}
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {

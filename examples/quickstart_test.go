@@ -10,6 +10,9 @@ import (
 	"github.com/switchback-proxy/switchback/internal/binary"
 )
 
+// get asks the service.
+const get = "curl -s http://127.0.0.1:8080/"
+
 func TestQuickstart(t *testing.T) {
 	// The file leaves both addresses and the state folder to their defaults, which a test cannot use.
 	const head = "listeners: {web: {address: 127.0.0.1:8080}}\nadmin: {address: 127.0.0.1:9900}\n"
@@ -21,11 +24,10 @@ func TestQuickstart(t *testing.T) {
 	proxy := e.start(t, "switchback serve -c examples/quickstart/switchback.yaml")
 	e.served(t)
 
-	const get = "curl -s http://127.0.0.1:8080/"
 	answer := `{"pool":"blue","target":"127.0.0.1:8081","version":"2.4.0"}`
 	e.says(t, answer)
 	e.expect(t, get, 0, answer)
-	if got := e.share(t, get); got != 0 {
+	if got := e.share(t); got != 0 {
 		t.Errorf("green answers %v of the requests, want none", got)
 	}
 
@@ -33,7 +35,7 @@ func TestQuickstart(t *testing.T) {
 	e.says(t, quarter)
 	e.edit(t, "weights: {blue: 100, green: 0}", quarter)
 	e.moves(t, "75 %", "25 %")
-	if got := e.share(t, get); got < 0.15 || got > 0.35 {
+	if got := e.share(t); got < 0.15 || got > 0.35 {
 		t.Errorf("green answers %v of the requests, want about a quarter", got)
 	}
 
@@ -49,7 +51,7 @@ func TestQuickstart(t *testing.T) {
 	e.edit(t, nonsense, quarter)
 
 	e.expect(t, `switchback cutover web --to green --reason "2.5.0 looks good"`, 0)
-	if got := e.share(t, get); got != 1 {
+	if got := e.share(t); got != 1 {
 		t.Errorf("green answers %v of the requests after the cutover, want all", got)
 	}
 	e.expect(t, `switchback rollback web --reason "second thoughts"`, 0)
@@ -78,7 +80,7 @@ func (e *example) moves(t *testing.T, shares ...string) {
 }
 
 // share is the part of 400 requests that 2.5.0 answers.
-func (e *example) share(t *testing.T, get string) float64 {
+func (e *example) share(t *testing.T) float64 {
 	t.Helper()
 	green := 0
 	for range 400 {

@@ -28,8 +28,8 @@ const (
 // NewClientConn, whose RoundTrip follows no redirect and whose dial ends with its context: one begun by
 // Transport.RoundTrip outlives its request, and behind a host that drops packets they would pile up.
 type asker struct {
-	transport *http.Transport
-	agent     string
+	http1, h2c, http2 *http.Transport // http2 is by TLS, for gRPC
+	agent             string
 }
 
 func newAsker(o Options) asker {
@@ -37,18 +37,47 @@ func newAsker(o Options) asker {
 	if dial == nil {
 		dial = dialTCP
 	}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	return asker{
-		agent: "switchback-health/" + cmp.Or(o.Version, "dev"),
-		transport: &http.Transport{ // no Proxy: the environment has no say in what is probed
+	transport := func(speak func(*http.Protocols, bool)) *http.Transport {
+		protocols := new(http.Protocols)
+		speak(protocols, true)
+		return &http.Transport{ // no Proxy: the environment has no say in what is probed
 			DialContext:            dial,
 			TLSClientConfig:        &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12},
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: maxHead,
 			Protocols:              protocols,
-		},
+		}
 	}
+	return asker{
+		agent: "switchback-health/" + cmp.Or(o.Version, "dev"),
+		http1: transport((*http.Protocols).SetHTTP1),
+		h2c:   transport((*http.Protocols).SetUnencryptedHTTP2),
+		http2: transport((*http.Protocols).SetHTTP2),
+	}
+}
+
+// transport is by what a check speaks with its target.
+func (a asker) transport(c check) *http.Transport {
+	switch {
+	case c.h2c:
+		return a.h2c
+	case c.grpc != nil:
+		return a.http2
+	}
+	return a.http1
+}
+
+func (a asker) request(ctx context.Context, c check) (*http.Request, error) {
+	if c.grpc != nil {
+		return grpcRequest(ctx, c, a.agent)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.scheme+"://"+c.addr+c.path, http.NoBody)
+	if err != nil {
+		return nil, errors.New("path " + printable(c.path) + " cannot be asked for")
+	}
+	req.Header.Set("User-Agent", a.agent)
+	req.Close = true
+	return req, nil
 }
 
 // ask returns nil when the target gave a good answer, and an error in words for people otherwise. ctx
@@ -62,15 +91,13 @@ func (a asker) ask(ctx context.Context, c check) (hangUp func(), err error) {
 			err = fmt.Errorf("probe broke: %.200v", r)
 		}
 	}()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.scheme+"://"+c.addr+c.path, http.NoBody)
+	req, err := a.request(ctx, c)
 	if err != nil {
-		return hangUp, errors.New("path " + printable(c.path) + " cannot be asked for")
+		return hangUp, err
 	}
 	req.Host = c.host
-	req.Header.Set("User-Agent", a.agent)
-	req.Close = true
 
-	conn, err := a.transport.NewClientConn(ctx, c.scheme, c.addr)
+	conn, err := a.transport(c).NewClientConn(ctx, c.scheme, c.addr)
 	if err != nil {
 		return hangUp, explain(err, c)
 	}
@@ -87,6 +114,9 @@ func (a asker) ask(ctx context.Context, c check) (hangUp func(), err error) {
 		_ = resp.Body.Close()
 		_ = conn.Close()
 		cancel()
+	}
+	if c.grpc != nil {
+		return hangUp, grpcVerdict(resp, c)
 	}
 	if !c.good(resp.StatusCode) {
 		return hangUp, refuse(resp, c)

@@ -22,6 +22,8 @@ type check struct {
 	timeout       time.Duration
 	passes, fails int
 	accept        []config.StatusRange
+	h2c           bool    // HTTP/2 without TLS
+	grpc          *string // the service a gRPC check asks about; nil: it asks by HTTP
 }
 
 func newCheck(t *router.Target) check {
@@ -39,6 +41,10 @@ func newCheck(t *router.Target) check {
 		passes:  s.Health.Passes,
 		fails:   s.Health.Fails,
 		accept:  s.Health.Status,
+		h2c:     t.H2C,
+	}
+	if g := s.Health.GRPC; g != nil {
+		c.grpc = &g.Service
 	}
 	if t.TLS {
 		c.scheme, c.host = "https", strings.TrimSuffix(t.Addr, ":443")

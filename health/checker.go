@@ -32,6 +32,7 @@ type Options struct {
 // Change is a target that took another status.
 type Change struct {
 	Service, Pool, Target string // Target is its URL
+	Was                   router.Status
 	Health                router.Health
 }
 

@@ -99,7 +99,7 @@ func TestStateSurvivesCompile(t *testing.T) {
 			}
 			table, err := router.Compile(&config.Config{Services: []config.Service{{
 				Name: "shop", Paths: []string{"/"}, Pools: []config.Pool{pool}, Weights: config.All("green"), Health: usual,
-			}}}, nil, prev)
+			}}}, nil, nil, prev)
 			if err != nil {
 				t.Fatal(err)
 			}

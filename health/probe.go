@@ -82,7 +82,7 @@ func (p *probe) book(err error) {
 		p.state.SetHealth(h)
 	}
 	if h.Status != old.Status {
-		p.announce(h)
+		p.announce(old.Status, h)
 	}
 	p.checker.tell()
 }
@@ -107,7 +107,7 @@ func (p *probe) judge(good bool) router.Status {
 }
 
 // announce tells of a change: once in the log, once to who asked for it.
-func (p *probe) announce(h router.Health) {
+func (p *probe) announce(was router.Status, h router.Health) {
 	c := p.check
 	fields := []zap.Field{
 		zap.String("service", c.service), zap.String("pool", c.pool), zap.String("target", c.url),
@@ -117,7 +117,7 @@ func (p *probe) announce(h router.Health) {
 		fields = append(fields, zap.String("err", h.Error))
 	}
 	p.checker.log.Info("target status changed", fields...)
-	p.checker.onChange(Change{Service: c.service, Pool: c.pool, Target: c.url, Health: h})
+	p.checker.onChange(Change{Service: c.service, Pool: c.pool, Target: c.url, Was: was, Health: h})
 }
 
 // beat is when a target is probed: at a place of its own within the interval, so that targets known since

@@ -20,6 +20,8 @@ type wager struct {
 	x    float64 // ratio·odds: the baseline's part of a stake
 	most float64 // largest legal stake on "worse than the line"
 	less float64 // largest legal stake, as a positive number, on "better than the line"
+
+	apart bool // what is hoped of and what is good are counted apart
 }
 
 // around prepares bets near the guess. Keeping q below 1 lowers the guess, never q alone: only pairs on
@@ -44,6 +46,9 @@ func (l line) around(guess, odds float64) wager {
 // Bernoulli streams (Turner, Ly, Grünwald 2024) and, read differently, a betting martingale
 // (Waudby-Smith, Ramdas 2024).
 func (w wager) gain(stake float64, c *Counts) float64 {
+	if w.apart {
+		return w.gainApart(stake, c)
+	}
 	x := stake * w.x
 	return times(c.Candidate.Bad, stake*(1-w.q)) + times(c.Candidate.Requests-c.Candidate.Bad, -stake*w.q) +
 		times(c.Baseline.Bad, -x*(1-w.p)) + times(c.Baseline.Requests-c.Baseline.Bad, x*w.p)

@@ -9,6 +9,13 @@ import (
 type memoryJSON struct {
 	Latency histogramJSON `json:"latency"`
 	Checks  []habitJSON   `json:"checks"`
+
+	Measured []measureJSON `json:"measured,omitempty"`
+}
+
+type measureJSON struct {
+	Check   string        `json:"check"`
+	Latency histogramJSON `json:"latency"`
 }
 
 type habitJSON struct {
@@ -37,6 +44,11 @@ func (m Memory) MarshalJSON() ([]byte, error) {
 			Seen: float(h.dispersion.seen), Expected: float(h.dispersion.expected),
 		})
 	}
+	for i := range m.measures {
+		if k := &m.measures[i]; k.check != "" {
+			out.Measured = append(out.Measured, measureJSON{Check: k.check, Latency: k.latency.encode()})
+		}
+	}
 	return json.Marshal(out)
 }
 
@@ -63,6 +75,15 @@ func (m *Memory) UnmarshalJSON(raw []byte) error {
 	}
 	if err := got.Latency.decode(in.Latency); err != nil {
 		return fmt.Errorf("read memory: %w", err)
+	}
+	if len(in.Measured) > MaxMeasures {
+		return fmt.Errorf("read memory: %d measured times, at most %d", len(in.Measured), MaxMeasures)
+	}
+	for i := range in.Measured {
+		got.measures[i].check = in.Measured[i].Check
+		if err := got.measures[i].latency.decode(in.Measured[i].Latency); err != nil {
+			return fmt.Errorf("read memory: %w", err)
+		}
 	}
 	*m = got
 	return nil

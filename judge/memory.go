@@ -6,8 +6,9 @@ import "time"
 // guess of the bad share of each check, and how much its parts differ. It outlives rollouts, also
 // learns outside them, and has no part in the guarantee. The zero Memory knows nothing yet.
 type Memory struct {
-	Latency Histogram
-	habits  [MaxChecks]habit
+	Latency  Histogram
+	measures [MaxMeasures]measure
+	habits   [MaxChecks]habit
 }
 
 // habit is the memory of one check, found by its name.
@@ -26,10 +27,15 @@ func (m *Memory) Learn(p *Policy, w Window) {
 			continue
 		}
 		c, h := w.counts(i), m.claim(p, p.Checks[i].Name)
-		h.guess.learn(c.Baseline, seconds)
+		if p.Checks[i].Apart {
+			h.guess.learn(Tally{c.Baseline.Requests, c.Arrived.Baseline}, seconds)
+		} else {
+			h.guess.learn(c.Baseline, seconds)
+		}
 		h.dispersion.learn(c.Cells, seconds)
 	}
 	m.Latency.Learn(w.Latency, seconds)
+	m.fadeMeasures(seconds)
 }
 
 // Guess is the expected bad share of a check, from 0.0025 when nothing is known yet.
@@ -59,7 +65,7 @@ func (m *Memory) Thresholds(c *Check) (baseline, candidate time.Duration, ok boo
 	case Slow:
 		return c.Over, c.Over, true
 	case Latency:
-		b, ok := m.Latency.Quantile(c.Quantile)
+		b, ok := m.latency(c).Quantile(c.Quantile)
 		return UpperBound(b), UpperBound(b + Shift(c.MaxRatio)), ok
 	case Errors, Ratio, Value:
 	}

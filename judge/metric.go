@@ -45,7 +45,7 @@ const (
 func (m *metric) troubled(kind Kind, g *guess) bool {
 	now := g.short.Share()
 	unusual := now >= g.long.Share()+trouble || kind == Errors && now >= collapse
-	return kind != Latency && unusual && g.short.Requests >= leastRecent && m.recent.Share() >= now/2
+	return kind != Latency && kind != Ratio && unusual && g.short.Requests >= leastRecent && m.recent.Share() >= now/2
 }
 
 // restart begins the promote evidence and the totals of a step.
@@ -66,6 +66,9 @@ func (m *metric) forget() {
 func (m *metric) observe(r *round, against, proof line) {
 	r.betAgainst(&m.against, against, m.start(r.tuning.onset))
 	m.bad += r.counts.Candidate.Bad
+	if r.apart {
+		m.bad += r.counts.Candidate.Requests - r.counts.Candidate.Bad // each was hoped of
+	}
 	if proof != (line{}) {
 		r.betProof(&m.proof, proof, m.startProof())
 	}

@@ -96,10 +96,12 @@ func (tr Traffic) odds() float64 { return tr.Weight / (1 - tr.Weight) }
 // long, or who fails so much more often. False: the memory does not know enough.
 func (m *Memory) shares(c *Check, bad Catch) (baseline, candidate float64, ok bool) {
 	if c.Kind != Latency {
-		p := m.Guess(c.Name)
+		h := m.find(c.Name)
+		p := h.guess.of(c)
 		return p, min(p+bad.Increase, 1), true
 	}
-	theta, ok := m.Latency.Quantile(c.Quantile)
+	latency := m.latency(c)
+	theta, ok := latency.Quantile(c.Quantile)
 	if !ok {
 		return 0, 0, false
 	}
@@ -107,8 +109,8 @@ func (m *Memory) shares(c *Check, bad Catch) (baseline, candidate float64, ok bo
 	if bad.Factor > 1 {
 		longer = int(octave * math.Log2(bad.Factor))
 	}
-	all := m.Latency.Total()
-	return m.Latency.Above(theta) / all, m.Latency.Above(theta+Shift(c.MaxRatio)-longer) / all, true
+	all := latency.Total()
+	return latency.Above(theta) / all, latency.Above(theta+Shift(c.MaxRatio)-longer) / all, true
 }
 
 // toClear is about how many requests prove a candidate that equals the baseline.

@@ -47,6 +47,13 @@ type Check struct {
 	Max         float64       // absolute limit on the bad share or on the value; 0: none
 	Over        time.Duration // Slow: the fixed threshold
 
+	// Measured: the latency is a time that responses tell, and Unit what it is called. Unit is also that of
+	// a value, "" for one that says it by its name.
+	Measured bool
+	Unit     string
+	Apart    bool // Ratio: first and good requests are counted apart, see Arrived
+	Verdicts bool // Value: 1 is somebody's "fail" and 0 a "pass"; there is no comparison, and Max lies between
+
 	ObserveOnly bool // shown, but takes no share of alpha, fails nothing and holds nothing up
 }
 
@@ -72,10 +79,22 @@ func (p *Policy) Validate() error {
 		}
 		names[c.Name] = true
 	}
+	if measured := p.measured(); measured > MaxMeasures {
+		errs = append(errs, fmt.Errorf("%d latency checks of measured times, at most %d", measured, MaxMeasures))
+	}
 	if metrics > MaxMetrics {
 		errs = append(errs, fmt.Errorf("%d checks and absolute limits, at most %d", metrics, MaxMetrics))
 	}
 	return errors.Join(errs...)
+}
+
+func (p *Policy) measured() (n int) {
+	for i := range p.Checks {
+		if p.Checks[i].Measured {
+			n++
+		}
+	}
+	return n
 }
 
 func (c *Check) validate() error {

@@ -43,6 +43,26 @@ func figure(x float64) string {
 	return s
 }
 
+// value is a measured number with three figures at least and commas, never with an exponent.
+func value(x float64) string {
+	size := math.Abs(x)
+	switch {
+	case x == 0:
+		return "0"
+	case size >= 1000:
+		if x < 0 {
+			return "-" + amount(size)
+		}
+		return amount(x)
+	}
+	places := min(15, max(0, 2-int(math.Floor(math.Log10(size)))))
+	s := strconv.FormatFloat(x, 'f', places, 64)
+	if places > 0 {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	}
+	return s
+}
+
 // exact is a number that somebody wrote, such as a tolerance.
 func exact(x float64) string { return strconv.FormatFloat(math.Round(x*1e9)/1e9, 'f', -1, 64) }
 

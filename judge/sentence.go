@@ -1,6 +1,9 @@
 package judge
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Scene is what a sentence needs and the evidence does not know. Times come as the caller writes them.
 type Scene struct {
@@ -19,9 +22,13 @@ func (t *Trial) RolledBack(p *Policy, s Scene) string {
 		return "rolled back: not because of a verdict on " + s.Candidate
 	}
 	c, f := &p.Checks[v.Check], t.Finding(p, v.Check)
+	if c.Verdicts && f.Absolute {
+		return fmt.Sprintf("rolled back: %s said %d times in a row that %s fails; its word is a rule of its own, outside alpha",
+			c.Name, limitStreak, s.Candidate)
+	}
 	if c.Kind == Value && f.Absolute {
 		return fmt.Sprintf("rolled back: %s of %s was above %s %d times in a row (last %s); this limit is a rule of its own, outside alpha",
-			c.Name, s.Candidate, exact(c.Max), limitStreak, figure(f.Last.Candidate))
+			c.Name, s.Candidate, exact(c.Max), limitStreak, value(f.Last.Candidate))
 	}
 	facts := c.facts(&f, s)
 	if s.Target != "" {
@@ -36,17 +43,25 @@ func (c *Check) facts(f *Finding, s Scene) string {
 	switch {
 	case c.Kind == Value:
 		return fmt.Sprintf("%s of %s was worse than allowed in %s of %s scrapes (last %s, %s of %s); allowed is %s", c.Name, s.Candidate,
-			noneOr(f.Candidate.Bad), amount(f.Candidate.Requests), figure(f.Last.Candidate), figure(f.Last.Baseline), s.Baseline, c.allowed(s))
+			noneOr(f.Candidate.Bad), amount(f.Candidate.Requests), value(f.Last.Candidate), value(f.Last.Baseline), s.Baseline, c.allowed(s))
 	case f.Absolute:
 		return fmt.Sprintf("%s; allowed is %s at most", c.did(s.Candidate, "", f.Candidate, " requests"), percent(c.Max))
 	}
 	beyond, own := "", ""
 	if c.Kind == Latency {
-		beyond = fmt.Sprintf("%s times %s's %s (%s)", exact(c.MaxRatio), s.Baseline, c.Name, latency(f.Threshold))
-		own = "its " + c.Name
+		beyond = fmt.Sprintf("%s times %s's %s (%s)", exact(c.MaxRatio), s.Baseline, c.quantile(), latency(f.Threshold))
+		own = "its " + c.quantile()
 	}
 	return fmt.Sprintf("%s while %s; allowed is %s", c.did(s.Candidate, beyond, f.Candidate, " requests"),
 		c.did(s.Baseline, own, f.Baseline, ""), c.allowed(s))
+}
+
+// quantile is what a latency check is about: "p99", or "p95 of db" for a measured time.
+func (c *Check) quantile() string {
+	if !c.Measured {
+		return c.Name
+	}
+	return "p" + exact(100*c.Quantile) + " of " + cmp.Or(c.Unit, c.Name)
 }
 
 // did is one pool's part of the facts: "green failed 8 of 325 requests (2.5 %)".
@@ -156,7 +171,7 @@ func (c *Check) tolerated() string {
 	l := c.line()
 	switch {
 	case c.Kind == Latency:
-		return fmt.Sprintf("%s times the %s", exact(c.MaxRatio), c.Name)
+		return fmt.Sprintf("%s times the %s", exact(c.MaxRatio), c.quantile())
 	case l.ratio > 1 && l.add > 0:
 		return fmt.Sprintf("%s times and %s of %s", exact(l.ratio), points(l.add), c.noun())
 	case l.ratio > 1:

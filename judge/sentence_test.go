@@ -89,7 +89,7 @@ func TestRolledBack(t *testing.T) {
 			Tally{14, 13},
 			Tally{},
 			200,
-			"rolled back: since 14:02 cpu of green was worse than allowed in 13 of 14 scrapes (last 1.9, 1.2 of blue); allowed is 1.25 times; an acceptable version would look this bad in fewer than 1 of 200 rollouts",
+			"rolled back: since 14:02 cpu of green was worse than allowed in 13 of 14 scrapes (last 1.94, 1.2 of blue); allowed is 1.25 times; an acceptable version would look this bad in fewer than 1 of 200 rollouts",
 		},
 		{
 			"not by a verdict",

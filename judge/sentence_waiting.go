@@ -18,6 +18,8 @@ func (t *Trial) Waiting(p *Policy, s Scene, need Need) string {
 		return fmt.Sprintf("waiting: there is nothing to judge %s by yet", c.Name)
 	case f.Trouble:
 		return fmt.Sprintf("waiting: %s and %s fail together", s.Baseline, s.Candidate)
+	case c.Verdicts:
+		return fmt.Sprintf("waiting: %s said of %s that it fails", c.Name, s.Candidate)
 	case !c.compared() || f.For >= -math.Log(p.beta()):
 		return fmt.Sprintf("waiting: %s of %s is under suspicion", c.Name, s.Candidate)
 	case c.Kind == Value:
@@ -60,7 +62,7 @@ func (t *Trial) Undecided(p *Policy, s Scene, then string) string {
 func (t *Trial) Trouble(p *Policy, m *Memory, s Scene) (string, bool) {
 	for slot, role := range p.roles() {
 		f := t.Finding(p, role.check)
-		if !f.Trouble || f.Against >= math.Log(leanAgainst) {
+		if p.Checks[role.check].ObserveOnly || !f.Trouble || f.Against >= math.Log(leanAgainst) {
 			continue
 		}
 		h := m.find(p.Checks[role.check].Name)

@@ -33,14 +33,24 @@ type round struct {
 	guess  float64 // of the baseline's bad share, from earlier windows only
 	phi    float64 // dispersion, from earlier windows only; at least 1
 	tuning tuning
+	ratio  bool // a business ratio
+	apart  bool // the same, counted apart
+}
+
+// bets prepares them around a guess.
+func (r *round) bets(l line, guess float64) wager {
+	if r.apart {
+		return l.apart(guess, r.odds)
+	}
+	return l.around(guess, r.odds)
 }
 
 // betAgainst updates the roll-back capitals; part of the capital starts in this round.
 func (r *round) betAgainst(capitals *[len(stakes)]float64, l line, part float64) {
-	w := l.around(r.guess, r.odds)
+	w := r.bets(l, r.guess)
 	for k, stake := range stakes {
 		if k == len(stakes)-1 {
-			w = l.around(max(r.guess, outage*r.odds/(1+r.odds)), r.odds)
+			w = r.bets(l, max(r.guess, outage*r.odds/(1+r.odds)))
 		}
 		r.settle(&capitals[k], w.gain(min(stake, w.most), r.counts), part*spread[k])
 	}
@@ -48,7 +58,10 @@ func (r *round) betAgainst(capitals *[len(stakes)]float64, l line, part float64)
 
 // betProof updates the promote capitals; part of the capital starts in this round.
 func (r *round) betProof(capitals *[len(fractions)]float64, l line, part float64) {
-	w := l.around(r.guess, r.odds)
+	w := r.bets(l, r.guess)
+	if r.ratio {
+		w.less = min(w.less, w.careful())
+	}
 	for k, f := range fractions {
 		r.settle(&capitals[k], w.gain(-f*w.less, r.counts), part/float64(len(fractions)))
 	}

@@ -80,7 +80,7 @@ func (t *Trial) observeCounts(r *metric, c *Check, absolute bool, counts *Counts
 	r.threshold = counts.Threshold
 	r.recent.fade(w.seconds(), shortHalfLife)
 	r.recent.add(counts.Candidate)
-	if !w.Past {
+	if !w.Past || c.Kind == Ratio { // a journey shows only when it is over, which may be in the next step
 		r.candidate.add(counts.Candidate)
 		r.baseline.add(counts.Baseline)
 	}
@@ -90,7 +90,7 @@ func (t *Trial) observeCounts(r *metric, c *Check, absolute bool, counts *Counts
 	if !usable {
 		return
 	}
-	bet := round{counts: counts, odds: odds, guess: h.guess.share(), phi: h.dispersion.phi(), tuning: standard}
+	bet := round{counts: counts, odds: odds, guess: h.guess.of(c), phi: h.dispersion.phi(), tuning: standard, ratio: c.Kind == Ratio, apart: c.Apart}
 	if absolute {
 		r.observe(&bet, line{add: c.Max}, line{})
 		return
@@ -112,7 +112,7 @@ func (m *metric) observeScrape(c *Check, s Scrape, current bool) {
 	}
 	side := c.compare(s)
 	known := side != undecidable || !c.compared() && finite(s.Candidate)
-	if current && known {
+	if known && (current || c.compared()) {
 		m.candidate.Requests++
 		if side == worse && c.compared() {
 			m.candidate.Bad++

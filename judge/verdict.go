@@ -84,7 +84,8 @@ type Finding struct {
 	Absolute bool    // Against, or the failure, is that of the absolute limit
 	Trouble  bool    // both pools fail far more than the baseline's habit is; no pass until that is over
 
-	// Candidate and Baseline are the plain totals of the step, those of latency without the warm-up. Of
+	// Candidate and Baseline are the plain totals of the step, those of latency without the warm-up, those of
+	// a Ratio and of comparisons of single values with what began before the step and showed in it. Of
 	// single values Candidate counts the scrapes that could be decided and the worse ones.
 	Candidate, Baseline Tally
 	Threshold           time.Duration // the baseline's latency quantile last counted against

@@ -26,6 +26,7 @@ type Counts struct {
 	// Threshold is the baseline's quantile that these latencies were counted against. A latency check
 	// without one has nothing to say.
 	Threshold time.Duration
+	Arrived   Arrived // of a check with Apart, whose Bad is only told
 	// Scrape is the pair of single values of a Value check, if one was taken.
 	Scrape Scrape
 }
@@ -58,7 +59,7 @@ func (w *Window) counts(i int) Counts {
 		return Counts{}
 	}
 	c := w.Checks[i]
-	c.Candidate, c.Baseline = c.Candidate.clean(), c.Baseline.clean()
+	c.Candidate, c.Baseline, c.Arrived = c.Candidate.clean(), c.Baseline.clean(), c.Arrived.clean()
 	return c
 }
 
@@ -115,6 +116,8 @@ func (c *Counts) add(next *Counts) {
 	for i := range next.Cells {
 		c.Cells[i].add(next.Cells[i].clean())
 	}
+	c.Arrived.Candidate += clean(next.Arrived.Candidate)
+	c.Arrived.Baseline += clean(next.Arrived.Baseline)
 	if next.Threshold > 0 {
 		c.Threshold = next.Threshold
 	}

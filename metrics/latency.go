@@ -69,6 +69,25 @@ func (c *Cells) Histogram(finer int, counts *[Buckets]uint64) {
 	}
 }
 
+// MeasureHistogram is Histogram for a time that answers told.
+func (c *Cells) MeasureHistogram(measure, finer int, counts *[Buckets]uint64) {
+	below := shift(finer)
+	for i := range c.shards {
+		c.shards[i].measured(measure, below, counts)
+	}
+}
+
+func (s *shard) measured(measure, below int, counts *[Buckets]uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen == nil || s.seen.measures[measure] == nil {
+		return
+	}
+	for i, n := range s.seen.measures[measure] {
+		counts[min(max(i-below, 0), Buckets-1)] += n
+	}
+}
+
 func (s *shard) histogram(below int, counts *[Buckets]uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -71,11 +71,19 @@ func small() *Registry {
 	r.ObserveStore("put", errors.New("conflict"), true, 2*time.Millisecond)
 	r.ObserveStore("defragment", nil, false, time.Second)
 	r.LogDropped(3)
+	r.EventsDropped(2)
+	r.StreamOpened()
+	r.StreamOpened()
+	r.StreamClosed(true)
 
 	web := r.Connections("web")
 	web.Opened()
 	web.Opened()
 	web.Closed()
+	checkout := r.Flag("checkout")
+	checkout.Reason("split").Count()
+	checkout.Reason("made up").Count()
+	r.Flag("").Reason(FailedEvaluation).Count()
 	refusals := r.Refusals("bad_framing", "connect")
 	refusals.Count("connect")
 	refusals.Count("made up by a client")
@@ -96,6 +104,33 @@ func small() *Registry {
 		}
 	})
 	return r
+}
+
+// TestCompared shows only what the judge has looked at of a side that is no pool.
+func TestCompared(t *testing.T) {
+	r := newRegistry("test")
+	rec := r.Compared("flag:new", "on")
+	rec.Judged(3)
+	if r.Recorder("flag:new", "on") != rec || r.Cells("flag:new", "on") != rec.Cells() {
+		t.Error("another recorder was made for it")
+	}
+	families, err := r.prom.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetValue() == "flag:new" && f.GetName() != "switchback_judged_total" {
+					t.Errorf("%s shows it", f.GetName())
+				}
+			}
+		}
+	}
+	r.Keep(nil)
+	if r.Recorder("flag:new", "on") == rec {
+		t.Error("it was kept")
+	}
 }
 
 func TestScrape(t *testing.T) {
@@ -171,9 +206,9 @@ func TestClasses(t *testing.T) {
 }
 
 func TestOutcomeNames(t *testing.T) {
-	want := "ok status_5xx refused timeout reset truncated malformed client_gone no_target unexpected unexpected unexpected"
+	want := "ok status_5xx status_grpc refused timeout reset truncated malformed client_gone no_target unexpected unexpected unexpected"
 	var got []string
-	for _, o := range []Outcome{OK, Status5xx, Refused, Timeout, Reset, Truncated, Malformed, ClientGone, NoTarget, Unexpected, outcomes, 255} {
+	for _, o := range []Outcome{OK, Status5xx, StatusGRPC, Refused, Timeout, Reset, Truncated, Malformed, ClientGone, NoTarget, Unexpected, outcomes, 255} {
 		got = append(got, o.String())
 	}
 	if strings.Join(got, " ") != want {

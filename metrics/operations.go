@@ -25,6 +25,7 @@ type operations struct {
 	conflicts     prometheus.Counter
 	origin        *prometheus.GaugeVec
 	logDropped    prometheus.Counter
+	events        eventMetrics
 	all           []prometheus.Collector
 }
 
@@ -42,6 +43,7 @@ func newOperations() operations {
 			Namespace: namespace, Name: "log_dropped_total", Help: "Lines of the log, the access log included, that were dropped because nobody took them in time.",
 		}),
 	}
+	o.events = newEventMetrics()
 	for _, op := range storeOps {
 		o.storeDuration[op] = durations.WithLabelValues(op)
 		o.storeErrors[op] = failed.WithLabelValues(op)
@@ -50,6 +52,7 @@ func newOperations() operations {
 		o.origin.WithLabelValues(origin)
 	}
 	o.all = []prometheus.Collector{durations, failed, o.conflicts, o.origin, o.logDropped}
+	o.all = append(o.all, o.events.collectors()...)
 	return o
 }
 

@@ -4,23 +4,16 @@
 package metrics
 
 import (
-	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 const namespace = "switchback"
-
-// buckets are the upper bounds of every histogram of requests, in seconds: 1 ms to 60 s, three for each
-// power of ten. They are fixed, so that nodes and versions can be added up.
-var buckets = []float64{
-	.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60,
-}
 
 // Registry holds every metric of a process. All methods are safe for concurrent use. Make one with New.
 type Registry struct {
@@ -34,9 +27,14 @@ type Registry struct {
 	conns     *prometheus.GaugeVec
 	refused   *prometheus.CounterVec
 
-	mu        sync.Mutex // guards the two below; recording never takes it
+	evaluations *prometheus.CounterVec
+	exemplars   atomic.Bool
+
+	mu        sync.Mutex // guards what follows; recording never takes it
 	recorders map[Key]*Recorder
 	listeners map[string]*Connections
+	flags     map[string]*Evaluations
+	journeys  map[Key]*Journeys // by service and check
 }
 
 // Key names a pool of a service.
@@ -70,26 +68,21 @@ func newRegistry(version string) *Registry {
 		decisions: newDecisions(),
 		recorders: map[Key]*Recorder{},
 		listeners: map[string]*Connections{},
+		journeys:  map[Key]*Journeys{},
 		conns:     gaugeVec("connections", "Client connections that are open.", "listener"),
 		refused:   counterVec("refused_requests_total", "Requests refused before a service was chosen.", "reason"),
+		flags:     map[string]*Evaluations{},
+
+		evaluations: counterVec("flag_evaluations_total", "Evaluations of flags that applications asked for; flag is empty for flags that nobody defined.", "flag", "reason"),
 	}
 	build := gaugeVec("build_info", "The version that runs; always 1.", "version")
 	build.WithLabelValues(clean(version)).Set(1)
-	r.prom.MustRegister(build, r.live, r.conns, r.refused)
+	r.prom.MustRegister(build, r.live, r.conns, r.refused, r.evaluations)
 	r.prom.MustRegister(r.vecs.collectors()...)
 	r.prom.MustRegister(r.ops.collectors()...)
 	r.prom.MustRegister(r.config.collectors()...)
 	r.prom.MustRegister(r.decisions.collectors()...)
 	return r
-}
-
-// Handler answers a scrape. A sample that cannot be shown is left out and counted in
-// promhttp_metric_handler_errors_total; the others are shown all the same.
-func (r *Registry) Handler() http.Handler {
-	return promhttp.HandlerFor(r.prom, promhttp.HandlerOpts{
-		ErrorHandling: promhttp.ContinueOnError,
-		Registry:      r.prom,
-	})
 }
 
 // Recorder returns the recorder of a pool and makes it when there is none: from then on all its series
@@ -101,6 +94,34 @@ func (r *Registry) Recorder(service, pool string) *Recorder {
 	rec := r.recorders[key]
 	if rec == nil {
 		rec = r.vecs.recorder(key, r.clock)
+		r.recorders[key] = rec
+	}
+	return rec
+}
+
+// Journeys returns what counts the journeys of a check, and makes it when there is none.
+func (r *Registry) Journeys(service, check string) *Journeys {
+	key := Key{service, check}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	j := r.journeys[key]
+	if j == nil {
+		j = newJourneys(r.clock)
+		r.journeys[key] = j
+	}
+	return j
+}
+
+// Compared returns the recorder of a side of a comparison that is no pool: of it only what the judge looks at
+// is counted and shown, for its requests are counted by the pools that serve them. Call it before anybody asks
+// for the Recorder of that name; only Cells and Judged of it may be used.
+func (r *Registry) Compared(service, side string) *Recorder {
+	key := Key{service, side}.clean()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rec := r.recorders[key]
+	if rec == nil {
+		rec = r.vecs.compared(key, r.clock)
 		r.recorders[key] = rec
 	}
 	return rec
@@ -124,6 +145,15 @@ func (r *Registry) Keep(pools []Key) {
 			r.decisions.keep(k.Service, keep)
 		}
 	}
+	services := map[string]bool{}
+	for k := range keep {
+		services[k.Service] = true
+	}
+	for k := range r.journeys {
+		if !services[clean(k.Service)] {
+			delete(r.journeys, k)
+		}
+	}
 }
 
 func counterVec(name, help string, labels ...string) *prometheus.CounterVec {
@@ -132,9 +162,4 @@ func counterVec(name, help string, labels ...string) *prometheus.CounterVec {
 
 func gaugeVec(name, help string, labels ...string) *prometheus.GaugeVec {
 	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
-}
-
-func histogramVec(name, help string, bounds []float64, labels ...string) *prometheus.HistogramVec {
-	return prometheus.NewHistogramVec(
-		prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: bounds}, labels)
 }

@@ -38,10 +38,27 @@ func (s *Sample) End(latency time.Duration) {
 	defer s.shard.mu.Unlock()
 	s.shard.seen.latency(s.second, latency)
 	if n := s.counts(); n != nil {
-		for i, over := range s.cell.over {
+		for i, over := range s.cell.over[:Latencies] {
 			if s.within(over) {
 				n.Within[i]++
 			}
+		}
+	}
+}
+
+// Measure books a time that the answer told, measure 0 to Measures-1, beside its End. An answer that breaks
+// off later has told it all the same.
+func (s *Sample) Measure(measure int, d time.Duration) {
+	if s.state != answered || measure < 0 || measure >= Measures {
+		return
+	}
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	s.shard.seen.measured(measure, d)
+	if n := s.counts(); n != nil {
+		n.Told[measure]++
+		if over := s.cell.over[Latencies+measure]; over > 0 && d <= over {
+			n.Within[Latencies+measure]++
 		}
 	}
 }
@@ -94,7 +111,7 @@ func (s *Sample) Fail() {
 	if was != apart {
 		n.Apart++
 	}
-	for i, over := range s.cell.over {
+	for i, over := range s.cell.over[:Latencies] {
 		if was == answered && s.within(over) {
 			n.Within[i]--
 		}

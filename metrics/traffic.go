@@ -83,6 +83,14 @@ type seen struct {
 	first     int64 // second of the first request
 	latencies [fineBuckets]uint64
 	spans     [spans]span
+	measures  [Measures]*[fineBuckets]uint64 // nil until one was told
+}
+
+func (s *seen) measured(measure int, d time.Duration) {
+	if s.measures[measure] == nil {
+		s.measures[measure] = new([fineBuckets]uint64)
+	}
+	s.measures[measure][fineBucket(d)]++
 }
 
 // span is some seconds of the last minute.

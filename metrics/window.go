@@ -6,8 +6,12 @@ import (
 )
 
 const (
-	// Thresholds is how many latencies a request is held against.
-	Thresholds = 4
+	// Latencies is how many thresholds the latency of a request is held against.
+	Latencies = 4
+	// Measures is how many times that its response tells are held against one threshold each.
+	Measures = 4
+	// Thresholds is how many there are together: those of the latency, then one for each measure.
+	Thresholds = Latencies + Measures
 	// Groups is how many parts the requests of a pool are split into, to see how unlike two samples of
 	// one version are.
 	Groups = 20
@@ -19,14 +23,25 @@ type Counts struct {
 	Requests uint32
 	Failed   uint32
 	Apart    uint32             // left out of latency: failed other than by time-out, or long-lived
-	Within   [Thresholds]uint32 // answered no later than the threshold
+	Within   [Thresholds]uint32 // no longer than the threshold
+	Told     [Measures]uint32   // the response told the time
 }
 
-// Slow is how many passed threshold i, among them those that had not ended.
-func (c *Counts) Slow(i int) uint32 { return c.Requests - c.Apart - c.Within[i] }
+// Slow is how many passed threshold i. Of latency those that had not ended are among them.
+func (c *Counts) Slow(i int) uint32 {
+	if i >= Latencies {
+		return c.Told[i-Latencies] - c.Within[i]
+	}
+	return c.Requests - c.Apart - c.Within[i]
+}
 
-// Timed is how many count for latency.
-func (c *Counts) Timed() uint32 { return c.Requests - c.Apart }
+// Timed is how many count for threshold i.
+func (c *Counts) Timed(i int) uint32 {
+	if i >= Latencies {
+		return c.Told[i-Latencies]
+	}
+	return c.Requests - c.Apart
+}
 
 func (c *Counts) add(o *Counts) {
 	c.Requests += o.Requests
@@ -35,7 +50,13 @@ func (c *Counts) add(o *Counts) {
 	for i := range c.Within {
 		c.Within[i] += o.Within[i]
 	}
+	for i := range c.Told {
+		c.Told[i] += o.Told[i]
+	}
 }
+
+// Add adds the counts of other requests.
+func (c *Counts) Add(o *Counts) { c.add(o) }
 
 // Window is the requests of one pool that began in one second under one revision of the service's state.
 type Window struct {

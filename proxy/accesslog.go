@@ -97,6 +97,9 @@ func (a *accessLog) write(x *exchange, r *http.Request, c client, t *router.Targ
 	if x.retries > 0 {
 		fields = append(fields, zap.Int("retries", x.retries))
 	}
+	if x.grpcStatus != "" {
+		fields = append(fields, zap.String("grpc_status", clip(x.grpcStatus)))
+	}
 	if x.reason != "" {
 		fields = append(fields, zap.String("reason", x.reason))
 	}

@@ -108,8 +108,8 @@ func (c *Certificates) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 	return c.pairs[0].loaded.Load(), nil
 }
 
-// config is TLS 1.2 and later with HTTP/2 and HTTP/1.1 by ALPN.
-func (c *Certificates) config() *tls.Config {
+// TLS is TLS 1.2 and later with HTTP/2 and HTTP/1.1 by ALPN. It follows the files while Run runs.
+func (c *Certificates) TLS() *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"h2", "http/1.1"},

@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-
-	"github.com/switchback-proxy/switchback/router"
 )
 
 // client is what we know of who asks, and the target of the request as received.
@@ -20,6 +18,7 @@ type client struct {
 	query   string
 	asked   bool // there was a "?", maybe with nothing behind it
 	upgrade bool
+	grpc    bool
 }
 
 func (h *handler) client(r *http.Request, snap *snapshot) client {
@@ -30,35 +29,13 @@ func (h *handler) client(r *http.Request, snap *snapshot) client {
 	c.addr = c.peer
 	if snap != nil && snap.table.TrustsProxy(c.peer) {
 		c.trusted = true
-		c.addr = origin(snap.table, c.peer, r.Header["X-Forwarded-For"])
+		c.addr = snap.table.Origin(c.peer, r.Header["X-Forwarded-For"])
 	}
 	c.https = c.secure || c.trusted && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
 	c.path, c.query, c.asked = requestTarget(r)
 	c.upgrade = r.ProtoMajor == 1 && r.Header.Get("Upgrade") != ""
+	c.grpc = isGRPC(r)
 	return c
-}
-
-// origin walks X-Forwarded-For from the right while the addresses are trusted proxies.
-func origin(t *router.Table, peer netip.Addr, fields []string) netip.Addr {
-	addr := peer
-	hops := strings.Split(strings.Join(fields, ","), ",")
-	for i := len(hops) - 1; i >= 0 && t.TrustsProxy(addr); i-- {
-		hop, ok := parseHop(strings.TrimSpace(hops[i]))
-		if !ok {
-			break
-		}
-		addr = hop.Unmap()
-	}
-	return addr
-}
-
-// parseHop reads an address; some proxies write the port, too.
-func parseHop(s string) (netip.Addr, bool) {
-	if addr, err := netip.ParseAddr(s); err == nil {
-		return addr, true
-	}
-	ap, err := netip.ParseAddrPort(s)
-	return ap.Addr(), err == nil
 }
 
 // requestTarget cuts the request-target as received into path and query. The authority of the

@@ -4,18 +4,20 @@ import (
 	"sync"
 	"time"
 
+	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/router"
 	"go.uber.org/zap"
 )
 
-// drains bounds how long ordinary requests may stay on a pool that lost its weight. Long-lived ones are
-// left alone.
+// drains bounds how long requests may stay on a pool that lost its weight. Long-lived ones are kept, or
+// closed later and one by one, or closed at once, as the service has it.
 type drains struct {
-	mu     sync.Mutex // guards timers
-	timers map[*time.Timer]struct{}
+	mu      sync.Mutex // guards the rest
+	timers  map[*time.Timer]struct{}
+	stopped bool
 }
 
-// start gives every pool that had weight in old and has none in next its drain timeout.
+// start gives every pool that had weight in old and has none in next its drain timeouts.
 func (d *drains) start(s *Server, old, next *snapshot) {
 	if old == nil {
 		return
@@ -27,6 +29,13 @@ func (d *drains) start(s *Server, old, next *snapshot) {
 		s.log.Info("pool drains", zap.String("service", p.Service.Name), zap.String("pool", p.Name),
 			zap.Int64("in_flight", p.InFlight()), zap.Duration("timeout", p.Service.Config.Drain.Timeout))
 		d.after(p.Service.Config.Drain.Timeout, func() { s.endDrain(p, next.number) })
+		switch long := p.Service.Config.Drain; long.LongLived {
+		case config.LongLivedDrain:
+			d.after(long.LongLivedTimeout, func() { s.endLongLived(p, next.number, long.Spread) })
+		case config.LongLivedClose:
+			d.after(0, func() { s.endLongLived(p, next.number, 0) })
+		case config.LongLivedKeep:
+		}
 	}
 }
 
@@ -45,8 +54,10 @@ func (s *Server) endDrain(p *router.Pool, number uint64) {
 	if s.snap.Load().weight(p) > 0 {
 		return
 	}
+	// A call that is still there is long-lived, whether it has shown it or not.
+	calls := p.Service.Config.Drain.LongLived == config.LongLivedClose
 	n := s.running.cancel(errDrained, func(m *membership) bool {
-		return !m.longLived && m.number < number && m.pool.Name == p.Name && m.pool.Service.Name == p.Service.Name
+		return !m.longLived && (calls || !m.grpc) && m.began(p, number)
 	})
 	if n > 0 {
 		s.log.Warn("requests cut at the drain timeout", zap.String("service", p.Service.Name),
@@ -54,9 +65,35 @@ func (s *Server) endDrain(p *router.Pool, number uint64) {
 	}
 }
 
+// endLongLived closes the long-lived exchanges that began on the pool before the snapshot of that number,
+// one by one over a time, as long as the pool has no traffic again. At once means those only that have
+// shown to be long-lived: a unary call looks like a stream until it is answered.
+func (s *Server) endLongLived(p *router.Pool, number uint64, spread time.Duration) {
+	if s.snap.Load().weight(p) > 0 {
+		return
+	}
+	calls := p.Service.Config.Drain.LongLived == config.LongLivedDrain
+	ends := s.running.selected(func(m *membership) bool { return (m.longLived || calls && m.grpc) && m.began(p, number) })
+	if len(ends) == 0 {
+		return
+	}
+	s.log.Info("long-lived exchanges of a drained pool are closed", zap.String("service", p.Service.Name),
+		zap.String("pool", p.Name), zap.Int("exchanges", len(ends)), zap.Duration("over", spread))
+	for i, end := range ends {
+		s.drains.after(spread/time.Duration(len(ends))*time.Duration(i), func() {
+			if s.snap.Load().weight(p) == 0 {
+				end(errDrained)
+			}
+		})
+	}
+}
+
 func (d *drains) after(wait time.Duration, f func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.stopped {
+		return
+	}
 	if d.timers == nil {
 		d.timers = map[*time.Timer]struct{}{}
 	}
@@ -79,5 +116,5 @@ func (d *drains) stop() {
 	for t := range d.timers {
 		t.Stop()
 	}
-	d.timers = nil
+	d.timers, d.stopped = nil, true
 }

@@ -20,6 +20,7 @@ var (
 	errDrained        = errors.New("pool drained")
 	errShutdown       = errors.New("shutting down")
 	errStreamGone     = errors.New("the client's stream has ended")
+	errNoUpgrade      = errors.New("HTTP/2 has no upgrade")
 )
 
 // statusClientGone is booked for a client that left before its answer; it is never sent.
@@ -70,11 +71,14 @@ func attemptFailure(ctx context.Context, up *upload, err error) failure {
 		return f
 	case errors.As(bad, &refusal):
 		return failure{http.StatusBadRequest, refusal.Reason, "The request's body is malformed: " + refusal.Detail + ".", metrics.ClientGone}
-	case cut != nil && !errors.Is(cut, context.Canceled):
+	case errors.Is(err, errNoUpgrade):
+		return failure{http.StatusNotImplemented, "upgrade-not-possible", "The upstream speaks HTTP/2, which has no upgrade.", metrics.Unexpected}
+	case cut != nil && !errors.Is(cut, context.Canceled) && !errors.Is(cut, errBodyClosed):
 		err = cut
 	case ended || bad != nil:
 		return clientGone
 	}
+	err = streamCause(err)
 	if errors.As(err, &refusal) {
 		return failure{http.StatusBadGateway, refusal.Reason, "The upstream's response is malformed.", metrics.Malformed}
 	}
@@ -116,8 +120,12 @@ func causeFailure(ctx context.Context) (f failure, ok bool) {
 }
 
 // answer writes a failure as a small plain body with its reason in a field, and returns the length of
-// what the client gets of the body.
+// what the client gets of the body. A gRPC client gets its kind of error.
 func (f failure) answer(w http.ResponseWriter, r *http.Request) int64 {
+	if wantsGRPC(r) {
+		f.answerGRPC(w, r, f.grpcStatus())
+		return 0
+	}
 	h := w.Header()
 	body := f.detail + "\n"
 	h.Set("Content-Type", "text/plain; charset=utf-8")

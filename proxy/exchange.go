@@ -10,7 +10,7 @@ import (
 )
 
 // maxRetries bounds how many other targets of the same pool a request may try.
-const maxRetries = 1
+const maxRetries = router.MaxRetries
 
 // exchange is one request from its decision to its record. Every wire calls begin once, next after each
 // attempt that failed, and end once: begin and end are the only places that count.
@@ -30,10 +30,15 @@ type exchange struct {
 	fellBack  bool
 	ended     bool
 	sample    metrics.Sample // of a request that was drawn
+	marks     router.Marks   // the same
+	compared  []compared     // the same request, counted for flags under the judge
 
-	reason  string // why we answered ourselves
-	running membership
-	cancel  context.CancelCauseFunc // ends the exchange from outside
+	trace      string // for an exemplar; "": none
+	reason     string // why we answered ourselves
+	reset      int    // what gRPC makes of the code by which the target reset its stream; zero: it did not
+	grpcStatus string // of a gRPC call whose trailers came
+	running    membership
+	cancel     context.CancelCauseFunc // ends the exchange from outside
 }
 
 // begin decides where a request goes and starts to count it; snap is the snapshot in force, nil before
@@ -46,6 +51,9 @@ func (s *Server) begin(snap *snapshot, q *router.Request, at time.Time) (*exchan
 	var err error
 	x.decision, err = x.snap.table.Decide(q, s.random())
 	x.beginSample()
+	if !x.sample.Ended() {
+		x.marks = x.decision.Service.Mark(q.Method, q.Path)
+	}
 	if errors.Is(err, router.ErrNoTarget) {
 		x.recorder().Attempt(metrics.NoTarget, 0)
 	}
@@ -99,7 +107,7 @@ func (x *exchange) book(o metrics.Outcome) {
 	x.sampleEnd(o)
 }
 
-// stays marks the exchange as one that ends when its peers want. Its attempt counts now.
+// stays marks an upgrade or event stream, which ends when its peers want. Its attempt counts now.
 func (x *exchange) stays() {
 	x.book(x.verdict)
 	x.running.stays()
@@ -133,7 +141,7 @@ func (x *exchange) next(o metrics.Outcome, sent bool) bool {
 
 func (x *exchange) fallBack(failed *router.Target) bool {
 	base := x.decision.Service.Baseline
-	if failed.Pool == base || x.decision.Cause < router.ByRule {
+	if failed.Pool == base || !x.decision.Cause.FallsBack() {
 		return false
 	}
 	t := base.Pick(x.server.random()[0])
@@ -159,6 +167,6 @@ func (x *exchange) end(o metrics.Outcome, status int) metrics.Outcome {
 		x.target.End()
 	}
 	x.running.leave()
-	x.recorder().Request(status, time.Since(x.began))
+	x.recorder().Traced(status, time.Since(x.began), x.trace)
 	return o
 }

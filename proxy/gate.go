@@ -17,7 +17,7 @@ import (
 
 // gate is the listener that net/http sees. Cleartext connections come out behind a guard. TLS ones are
 // shaken hands with first, each in its own goroutine: HTTP/2 then goes to net/http as it is, because its
-// frames need no guard, and HTTP/1.1 behind one.
+// frames need no guard, and HTTP/1.1 behind one. On a listener with h2c the guard tells the two apart.
 type gate struct {
 	Listener
 	tls      *tls.Config
@@ -35,7 +35,7 @@ func newGate(l Listener, gauge *metrics.Connections) *gate {
 	g := &gate{Listener: l, ready: make(chan net.Conn), gauge: gauge, silent: map[*guard]struct{}{}}
 	g.ctx, g.end = context.WithCancelCause(context.Background())
 	if l.Certificates != nil {
-		g.tls = l.Certificates.config()
+		g.tls = l.Certificates.TLS()
 	}
 	return g
 }
@@ -47,7 +47,9 @@ func (g *gate) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		return g.guard(c, c), nil
+		u := g.guard(c, c)
+		u.undecided = g.Config.H2C
+		return u, nil
 	}
 	select {
 	case c := <-g.ready:

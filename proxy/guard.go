@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -27,6 +26,9 @@ type guard struct {
 	timed    bool          // the head that is incomplete has its deadline
 	refused  bool
 
+	undecided bool // the preface of HTTP/2 may come
+	http2     bool // it came: frames follow, which need no guard
+
 	spoke     func()      // called at the first request or the end; nil afterwards
 	serving   atomic.Bool // a request is being answered
 	hung      atomic.Bool // nothing more is passed on
@@ -49,16 +51,11 @@ func newGuard(c net.Conn, socket *accepted, header time.Duration) *guard {
 
 type guardKey struct{}
 
-// withGuard lets handlers find the guard of their connection.
-func withGuard(ctx context.Context, c net.Conn) context.Context {
-	if g, ok := c.(*guard); ok {
-		return context.WithValue(ctx, guardKey{}, g)
-	}
-	return ctx
-}
-
 // guardOf is nil for HTTP/2.
 func guardOf(r *http.Request) *guard {
+	if r.ProtoMajor != 1 {
+		return nil
+	}
 	g, _ := r.Context().Value(guardKey{}).(*guard)
 	return g
 }
@@ -80,6 +77,14 @@ func noteState(c net.Conn, state http.ConnState) {
 func (g *guard) Read(p []byte) (int, error) {
 	if g.hung.Load() {
 		return 0, io.EOF
+	}
+	if g.undecided {
+		if err := g.choose(); err != nil {
+			return 0, err
+		}
+	}
+	if g.http2 {
+		return g.readFrames(p)
 	}
 	for g.vetted == 0 {
 		if len(g.buf) == 0 {

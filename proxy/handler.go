@@ -28,8 +28,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := h.client(r, snap)
 	up := newUpload(w, r)
 	x, err := s.begin(snap, &router.Request{
-		Host: r.Host, Path: c.path, Pool: h.listener.Pool, Client: c.addr, Header: r.Header,
+		Method: r.Method, Host: r.Host, Path: c.path, Pool: h.listener.Pool, Client: c.addr, Header: r.Header,
 	}, at)
+	if s.metrics.Exemplars() {
+		x.trace = traceOf(r.Header)
+	}
 	defer x.abandon()
 	defer up.stop(errAbandoned)
 	if err != nil {
@@ -44,8 +47,9 @@ func (x *exchange) carry(w http.ResponseWriter, r *http.Request, c client, up *u
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	x.cancel = cancel
+	x.running.grpc = c.grpc
 	x.server.running.enter(x)
-	if limit := x.decision.Service.Config.Timeouts.Request; limit > 0 && !c.upgrade {
+	if limit := x.decision.Service.Config.Timeouts.Request; limit > 0 && !c.upgrade && !c.grpc {
 		timer := time.AfterFunc(limit, x.expire)
 		defer timer.Stop()
 	}
@@ -56,8 +60,12 @@ func (x *exchange) carry(w http.ResponseWriter, r *http.Request, c client, up *u
 		}
 	}
 	out := newOutgoing(ctx, w, r, c, x, up)
-	res, f := x.attempt(ctx, out)
+	defer func() { out.upstream.released() }()
+	res, f := x.attempt(ctx, r, c, out)
 	if res == nil {
+		if f.status == statusClientGone && out.interim.untouched() {
+			x.server.takenBack(w, r)
+		}
 		x.answer(w, r, c, up, f)
 		return
 	}
@@ -72,7 +80,12 @@ func (x *exchange) answer(w http.ResponseWriter, r *http.Request, c client, up *
 		panic(http.ErrAbortHandler) // or the server would answer 200
 	}
 	x.issueCookie(w.Header(), c)
-	closeAfter(w, r, up.pending() || x.server.closing.Load())
+	closeAfter(w, r, c.upgrade || up.pending() || x.server.closing.Load())
+	if wantsGRPC(r) && x.reset != 0 {
+		f.answerGRPC(w, r, x.reset)
+		x.finish(r, c, f.outcome, f.status, 0)
+		return
+	}
 	x.finish(r, c, f.outcome, f.status, f.answer(w, r))
 }
 
@@ -95,27 +108,23 @@ func (x *exchange) expire() {
 }
 
 // attempt sends the request to targets until one answers or no other may be tried.
-func (x *exchange) attempt(ctx context.Context, out *outgoing) (*http.Response, failure) {
+func (x *exchange) attempt(ctx context.Context, r *http.Request, c client, out *outgoing) (*http.Response, failure) {
 	for {
 		res, err := out.send(x.snap.upstreams[x.target.Pool.Index], x.target)
 		if err == nil {
-			x.answered(statusOutcome(res.StatusCode))
+			x.answered(headOutcome(c, res))
 			x.sampleHead(res)
 			return res, failure{}
 		}
-		f := attemptFailure(ctx, out.upload, err)
+		f := x.overdue(r, c, attemptFailure(ctx, out.upload, err))
+		if x.reset = 0; f.outcome == metrics.Reset {
+			x.reset = grpcOfReset(err)
+		}
 		if !x.next(f.outcome, out.sent() || ctx.Err() != nil) {
 			return nil, f
 		}
 		x.running.moved(x.target.Pool)
 	}
-}
-
-func statusOutcome(status int) metrics.Outcome {
-	if status >= http.StatusInternalServerError {
-		return metrics.Status5xx
-	}
-	return metrics.OK
 }
 
 // abandon ends an exchange that nobody finished: a defect of ours must not leave a count behind.

@@ -91,111 +91,11 @@ func TestHTTP2Semantics(t *testing.T) {
 	}
 }
 
-// stream is an HTTP/2 connection as bytes.
-type stream struct {
-	t    testing.TB
-	conn *tls.Conn
-}
-
-// The frame types and flags of RFC 9113 §6 that are used here.
-const (
-	frameData, frameHeaders, frameReset, frameGoAway = 0, 1, 3, 7
-	endStream, endHeaders                            = 1, 4
-)
-
-func (r *rig) stream() *stream {
-	r.t.Helper()
-	c, err := tls.Dial("tcp", r.addr, &tls.Config{RootCAs: ca.pool, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
-	s := &stream{r.t, c}
-	_, _ = io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-	s.frame(4, 0, 0, nil)
-	return s
-}
-
-func (s *stream) frame(kind, flags byte, id uint32, payload []byte) {
-	head := []byte{byte(len(payload) >> 16), byte(len(payload) >> 8), byte(len(payload)), kind, flags, 0, 0, 0, 0}
-	binary.BigEndian.PutUint32(head[5:], id)
-	_, _ = s.conn.Write(append(head, payload...))
-}
-
-// headers sends fields as literals (RFC 7541 §6.2.2).
-func (s *stream) headers(flags byte, id uint32, fields [][2]string) {
-	var block []byte
-	for _, f := range fields {
-		block = append(block, 0, byte(len(f[0])))
-		block = append(block, f[0]...)
-		block = append(block, byte(len(f[1])))
-		block = append(block, f[1]...)
-	}
-	s.frame(frameHeaders, flags|endHeaders, id, block)
-}
-
-// next returns the next frame of one of the types.
-func (s *stream) next(kinds ...byte) (kind byte, payload []byte, err error) {
-	for {
-		var head [9]byte
-		if _, err := io.ReadFull(s.conn, head[:]); err != nil {
-			return 0, nil, err
-		}
-		payload := make([]byte, int(head[0])<<16|int(head[1])<<8|int(head[2]))
-		if _, err := io.ReadFull(s.conn, payload); err != nil {
-			return 0, nil, err
-		}
-		for _, k := range kinds {
-			if k == head[3] {
-				return k, payload, nil
-			}
-		}
-	}
-}
-
-// outcome is the status of the next answer, or how stream or connection ended.
-func (s *stream) outcome() string {
-	kind, p, err := s.next(frameHeaders, frameReset, frameGoAway)
-	switch {
-	case err != nil:
-		return "closed"
-	case kind == frameHeaders:
-		return status(p)
-	}
-	return "reset"
-}
-
-// status decodes the first field of a block, which is ":status" (RFC 7541 §6.1, appendices A and B).
-func status(block []byte) string {
-	if known := map[byte]string{0x88: "200", 0x8c: "400", 0x8d: "404"}[block[0]]; known != "" {
-		return known
-	}
-	if block[1]&0x80 == 0 { // a literal without Huffman code
-		return string(block[2 : 2+block[1]])
-	}
-	var bits, have uint
-	out := ""
-	for _, b := range block[2 : 2+block[1]&0x7f] {
-		bits, have = bits<<8|uint(b), have+8
-		for have >= 6 && len(out) < 3 {
-			if short := bits >> (have - 5) & 0x1f; short < 3 {
-				out, have = out+fmt.Sprint(short), have-5
-			} else {
-				out, have = out+fmt.Sprint(bits>>(have-6)&0x3f-0x19+3), have-6
-			}
-		}
-		if have == 5 && len(out) == 2 {
-			out += fmt.Sprint(bits & 0x1f)
-		}
-	}
-	return out
-}
-
 func TestRefusesHTTP2(t *testing.T) {
 	t.Parallel()
 	blue, served := counting(t)
-	r := startTLS(t, one, map[string]string{"blue": blue})
+	overTLS := startTLS(t, one, map[string]string{"blue": blue})
+	clear := startH2C(t, one, map[string]string{"blue": blue})
 	base := func(change ...string) [][2]string {
 		fields := [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "a.example"}, {":path", "/"}}
 		for i := 0; i < len(change); i += 2 {
@@ -259,19 +159,20 @@ func TestRefusesHTTP2(t *testing.T) {
 		{"pseudo field behind", append(base("x", "1"), [2]string{":path", "/b"}), "bad"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			before := served.Load()
-			s := r.stream()
-			s.t = t
-			s.headers(endStream, 1, tt.fields)
-			got := s.outcome()
-			if got == "400" || got == "reset" || got == "closed" {
-				got = "bad"
-			}
-			if got != tt.want {
-				t.Errorf("outcome is %s, want %s", got, tt.want)
-			}
-			if n := served.Load() - before; (n == 1) != (tt.want == "200") {
-				t.Errorf("upstream served %d requests", n)
+			for _, s := range []*stream{overTLS.stream(), clear.clearStream()} {
+				before := served.Load()
+				s.t = t
+				s.headers(endStream, 1, tt.fields)
+				got := s.outcome()
+				if got == "400" || got == "reset" || got == "closed" {
+					got = "bad"
+				}
+				if got != tt.want {
+					t.Errorf("outcome is %s, want %s", got, tt.want)
+				}
+				if n := served.Load() - before; (n == 1) != (tt.want == "200") {
+					t.Errorf("upstream served %d requests", n)
+				}
 			}
 		})
 	}
@@ -285,49 +186,60 @@ func TestHTTP2LengthAgainstData(t *testing.T) {
 		_, err := io.Copy(io.Discard, r.Body)
 		whole <- err == nil
 	})
-	r := startTLS(t, one, map[string]string{"blue": blue})
+	overTLS := startTLS(t, one, map[string]string{"blue": blue})
+	clear := startH2C(t, one, map[string]string{"blue": blue})
 	for _, data := range []string{"abc", "abcdefgh"} {
-		s := r.stream()
-		s.headers(0, 1, [][2]string{{":method", "POST"}, {":scheme", "https"}, {":authority", "a.example"}, {":path", "/"}, {"content-length", "5"}})
-		s.frame(frameData, endStream, 1, []byte(data))
-		if got := s.outcome(); got == "200" {
-			t.Errorf("%d of 5 bytes were answered", len(data))
-		}
-		select {
-		case w := <-whole:
-			if w {
-				t.Errorf("%d of 5 bytes looked whole", len(data))
+		for _, s := range []*stream{overTLS.stream(), clear.clearStream()} {
+			s.headers(0, 1, [][2]string{{":method", "POST"}, {":scheme", "https"}, {":authority", "a.example"}, {":path", "/"}, {"content-length", "5"}})
+			s.frame(frameData, endStream, 1, []byte(data))
+			if got := s.outcome(); got == "200" {
+				t.Errorf("%d of 5 bytes were answered", len(data))
 			}
-		case <-time.After(50 * time.Millisecond): // it never got there
+			select {
+			case w := <-whole:
+				if w {
+					t.Errorf("%d of 5 bytes looked whole", len(data))
+				}
+			case <-time.After(50 * time.Millisecond): // it never got there
+			}
 		}
 	}
-	eventually(t, "booked as the client's", func() bool {
-		return !strings.Contains(r.scrape("switchback_attempts_total"), "reset") && r.inflight() == 0
-	})
+	for _, r := range []*rig{overTLS, clear} {
+		eventually(t, "booked as the client's", func() bool {
+			return !strings.Contains(r.scrape("switchback_attempts_total"), "reset") && r.inflight() == 0
+		})
+	}
 }
 
 func TestHTTP2GoAway(t *testing.T) {
 	t.Parallel()
-	arrived, release := make(chan struct{}), make(chan struct{})
-	blue := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
-		close(arrived)
-		<-release
-		_, _ = io.WriteString(w, "late")
-	})
-	r := startTLS(t, "shutdown: {timeout: 10s}\n"+one, map[string]string{"blue": blue})
-	idle := r.stream()
-	busy := r.stream()
-	busy.headers(endStream, 1, [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "a.example"}, {":path", "/"}})
-	<-arrived
-	r.stop()
-	for _, s := range []*stream{idle, busy} {
-		if _, p, err := s.next(frameGoAway); err != nil || binary.BigEndian.Uint32(p[4:]) != 0 {
-			t.Errorf("no graceful GOAWAY: %v %x", err, p)
+	for _, secure := range []bool{true, false} {
+		arrived, release := make(chan struct{}), make(chan struct{})
+		blue := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+			close(arrived)
+			<-release
+			_, _ = io.WriteString(w, "late")
+		})
+		r := startH2C(t, "shutdown: {timeout: 10s}\n"+one, map[string]string{"blue": blue})
+		open := r.clearStream
+		if secure {
+			r = startTLS(t, "shutdown: {timeout: 10s}\n"+one, map[string]string{"blue": blue})
+			open = r.stream
 		}
-	}
-	close(release)
-	if got := busy.outcome(); got != "200" {
-		t.Errorf("the request under way ended with %s", got)
+		idle := open()
+		busy := open()
+		busy.headers(endStream, 1, [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "a.example"}, {":path", "/"}})
+		<-arrived
+		r.stop()
+		for _, s := range []*stream{idle, busy} {
+			if _, p, err := s.next(frameGoAway); err != nil || binary.BigEndian.Uint32(p[4:]) != 0 {
+				t.Errorf("no graceful GOAWAY: %v %x", err, p)
+			}
+		}
+		close(release)
+		if got := busy.outcome(); got != "200" {
+			t.Errorf("the request under way ended with %s", got)
+		}
 	}
 }
 

@@ -6,7 +6,12 @@ import (
 	"net/textproto"
 	"sync"
 	"time"
+
+	"github.com/switchback-proxy/switchback/proxy/h1"
 )
+
+// maxInterim bounds the 1xx responses of one attempt or more. That of HTTP/1.1 is the scanner's.
+const maxInterim = 200
 
 // interim forwards 1xx responses other than 101. It stops when the final response is there, because the
 // header map is the final one's then.
@@ -15,6 +20,7 @@ type interim struct {
 	r     *http.Request
 	mu    sync.Mutex // guards the rest, and w while a 1xx is written
 	ended bool
+	count int
 	final http.Header // what was in the header map; nil while that is its own
 	spoke time.Time
 }
@@ -29,7 +35,13 @@ const settle = time.Millisecond
 func (i *interim) got(code int, h textproto.MIMEHeader) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if code == http.StatusContinue || i.ended || !i.r.ProtoAtLeast(1, 1) {
+	i.count++
+	switch {
+	case code == http.StatusSwitchingProtocols: // comes here over HTTP/2 only, which has none
+		return &h1.Refusal{Status: http.StatusBadGateway, Reason: "unasked-101", Detail: "a 101 over HTTP/2"}
+	case i.count > maxInterim:
+		return &h1.Refusal{Status: http.StatusBadGateway, Reason: "too-many-interim", Detail: "too many interim responses"}
+	case code == http.StatusContinue || i.ended || !i.r.ProtoAtLeast(1, 1):
 		return nil
 	}
 	fields := http.Header(h)
@@ -85,6 +97,13 @@ func (i *interim) stop() bool {
 	defer i.mu.Unlock()
 	i.ended = true
 	return i.restore()
+}
+
+// untouched reports whether the header map is that of the answer and nobody else reads it.
+func (i *interim) untouched() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.final == nil
 }
 
 // restart lets the next attempt speak.

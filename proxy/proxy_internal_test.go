@@ -2,6 +2,10 @@ package proxy
 
 import (
 	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
 	"testing"
 	"time"
 )
@@ -11,7 +15,10 @@ func TestLinkLocalNamesAreNotDialed(t *testing.T) {
 	t.Parallel()
 	for _, d := range []func() error{
 		func() error { _, err := dial(t.Context(), time.Second, "tcp", "metadata.test:80"); return err },
-		func() error { _, err := dialTLS(t.Context(), time.Second, "tcp", "metadata.test:443"); return err },
+		func() error {
+			_, err := dialTLS(t.Context(), time.Second, "tcp", "metadata.test:443", false)
+			return err
+		},
 	} {
 		if err := d(); !errors.Is(err, errLinkLocal) {
 			t.Errorf("dial: %v", err)
@@ -63,5 +70,28 @@ func TestFrames(t *testing.T) {
 				f.pass(stream[at:min(at+step, len(stream))])
 			}
 		}
+	}
+}
+
+// A kept connection that died has carried nothing, whatever the transport says of the head it wanted to write:
+// when the next connection is refused, another target may still be tried.
+func TestNothingWasSentOnADeadConnection(t *testing.T) {
+	o := &outgoing{request: httptest.NewRequest(http.MethodGet, "/", nil)}
+	mine, other := net.Pipe()
+	defer mine.Close()
+	defer other.Close()
+	o.getConn("10.0.0.1:80")
+	o.gotConn(httptrace.GotConnInfo{Conn: &upstreamConn{Conn: mine}, Reused: true})
+	o.wroteHeaders()
+	if o.sent() {
+		t.Error("sent on a connection that has written nothing")
+	}
+	o.getConn("10.0.0.1:80") // and is refused
+	if o.sent() {
+		t.Error("sent although no connection was made")
+	}
+	o.gotConn(httptrace.GotConnInfo{Conn: mine}) // HTTP/2
+	if !o.sent() {
+		t.Error("not sent although a stream may have begun")
 	}
 }

@@ -112,7 +112,7 @@ func (r *rig) swap(file string, upstreams map[string]string) *router.Table {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	table, err := router.Compile(c, nil, r.table)
+	table, err := router.Compile(c, nil, nil, r.table)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -16,7 +16,10 @@ import (
 const refusedMethod = "SWITCHBACK-REFUSED"
 
 // refusalReasons are those of this file; the rest are h1's.
-var refusalReasons = []string{"bad-request-target", "bad-field"}
+var refusalReasons = []string{"bad-request-target", "bad-field", reasonResets}
+
+// reasonResets counts connections, the other reasons requests.
+const reasonResets = "too-many-resets"
 
 // refused says whether a request must not be routed at all. The guard has seen HTTP/1.1 requests
 // already; what HTTP/2 lets through is checked by the same grammar.

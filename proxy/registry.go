@@ -26,6 +26,7 @@ type membership struct {
 	number    uint64       // of the snapshot
 	cancel    context.CancelCauseFunc
 	longLived bool
+	grpc      bool // a call, which is long-lived once it shows that it is a stream
 }
 
 // enter puts an exchange that can be cancelled under watch.
@@ -58,23 +59,35 @@ func (m *membership) moved(p *router.Pool) {
 	m.pool = p
 }
 
-// stays marks an exchange that ends when its peers want: an upgrade or an event stream.
+// stays marks an exchange that ends when its peers want: an upgrade, an event stream or a gRPC stream.
 func (m *membership) stays() {
 	m.shard.mu.Lock()
 	defer m.shard.mu.Unlock()
 	m.longLived = true
 }
 
+// began reports whether an exchange is on a pool since before the snapshot of that number. The caller
+// holds the shard's lock.
+func (m *membership) began(p *router.Pool, number uint64) bool {
+	return m.number < number && m.pool.Name == p.Name && m.pool.Service.Name == p.Service.Name
+}
+
 // cancel ends every exchange that match selects and returns how many it were.
 func (r *registry) cancel(cause error, match func(*membership) bool) int {
-	n := 0
-	for i := range r.shards {
-		for _, cancel := range r.shards[i].selected(match) {
-			cancel(cause)
-			n++
-		}
+	all := r.selected(match)
+	for _, cancel := range all {
+		cancel(cause)
 	}
-	return n
+	return len(all)
+}
+
+// selected is what ends the exchanges that match selects.
+func (r *registry) selected(match func(*membership) bool) []context.CancelCauseFunc {
+	var all []context.CancelCauseFunc
+	for i := range r.shards {
+		all = append(all, r.shards[i].selected(match)...)
+	}
+	return all
 }
 
 // selected collects under the lock; callbacks run outside.

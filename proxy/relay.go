@@ -27,8 +27,11 @@ func (x *exchange) relay(ctx context.Context, w http.ResponseWriter, r *http.Req
 		x.tunnel(ctx, w, r, c, res)
 		return
 	}
-	if isEventStream(res) {
+	switch {
+	case isEventStream(res):
 		x.stays()
+	case c.grpc && out.upload.pending():
+		x.running.stays() // both sides speak: no unary call
 	}
 	x.issueCookie(w.Header(), c)
 	// What follows a refused upgrade, or an answer that came too early, may not be the next request.
@@ -40,17 +43,28 @@ func (x *exchange) relay(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if out.refusesBody() {
 		defer out.upload.discard()()
 	}
-	bytes, err := x.copyBody(w, res, out.bodyWaits())
+	bytes, err := x.copyBody(w, c, res, out.bodyWaits(res))
 	if err == nil {
 		err = sendTrailers(w, res.Trailer, announced)
 	}
 	if err == nil {
+		if c.grpc {
+			x.called(res)
+		}
 		x.finish(r, c, metrics.OK, res.StatusCode, bytes)
 		return
 	}
 	f := bodyFailure(ctx, err)
+	if f.outcome != metrics.ClientGone { // who was answered and leaves has had enough
+		f = x.overdue(r, c, f)
+	}
 	x.reason = f.reason
 	x.finish(r, c, f.outcome, statusSeen(f, res.StatusCode), bytes)
+	if c.grpc && r.ProtoMajor == 2 && f.status != statusClientGone {
+		if sendTrailers(w, f.grpcTrailers(err), announced) == nil {
+			return
+		}
+	}
 	if g := guardOf(r); g != nil && !r.ProtoAtLeast(1, 1) {
 		g.abort()
 	}
@@ -91,19 +105,20 @@ func bodyFailure(ctx context.Context, err error) failure {
 		return f
 	}
 	var refusal *h1.Refusal
-	if errors.As(err, &refusal) {
-		return failure{status: http.StatusBadGateway, reason: refusal.Reason, outcome: metrics.Malformed}
+	if errors.As(streamCause(err), &refusal) {
+		return failure{http.StatusBadGateway, refusal.Reason, "The upstream's response is malformed.", metrics.Malformed}
 	}
-	return failure{status: http.StatusBadGateway, reason: "body-truncated", outcome: metrics.Truncated}
+	return failure{http.StatusBadGateway, "body-truncated", "The upstream's response broke off.", metrics.Truncated}
 }
 
 // copyBody passes on each piece as soon as it is there. The head goes with the first piece if that waits
 // already, else at once; the last piece is left to the server to flush, together with the end of the
 // message.
-func (x *exchange) copyBody(w http.ResponseWriter, res *http.Response, waits bool) (int64, error) {
+func (x *exchange) copyBody(w http.ResponseWriter, c client, res *http.Response, waits bool) (int64, error) {
 	if res.Body == http.NoBody {
 		return 0, nil
 	}
+	var calls messages
 	rc := http.NewResponseController(w)
 	if !waits {
 		if err := rc.Flush(); err != nil {
@@ -116,6 +131,9 @@ func (x *exchange) copyBody(w http.ResponseWriter, res *http.Response, waits boo
 	for {
 		n, err := res.Body.Read(buf[:])
 		if n > 0 {
+			if c.grpc && calls.begun < 2 && calls.pass(buf[:n]) > 1 {
+				x.running.stays() // no unary call answers twice
+			}
 			if _, werr := w.Write(buf[:n]); werr != nil {
 				return sum, errClientWrite{werr}
 			}

@@ -15,12 +15,12 @@ import (
 // outcome: a retry would hide a sick target, and a fallback is the miss of the pool that was drawn.
 func (x *exchange) beginSample() {
 	d := &x.decision
-	if d.Pool == nil || !d.Cause.Drawn() {
-		return
+	if d.Pool != nil && d.Cause.Drawn() {
+		x.sample = x.recorder().Cells().Begin(x.began, d.Service.Revision, sampleGroup(d))
 	}
-	x.sample = x.recorder().Cells().Begin(x.began, d.Service.Revision, sampleGroup(d))
+	x.beginCompared()
 	if d.Target == nil || d.Fallback {
-		x.sample.Fail()
+		x.samples(func(s *metrics.Sample, _ *config.Service) { s.Fail() })
 	}
 }
 
@@ -44,13 +44,20 @@ func (x *exchange) sampleHead(res *http.Response) {
 	if !x.firstAttempt() {
 		return
 	}
-	switch {
-	case failedStatus(x.decision.Service.Config, res.StatusCode):
-		x.sample.Fail()
-	case res.StatusCode == http.StatusSwitchingProtocols || streams(res.Header.Get("Content-Type")):
-		x.sample.EndApart()
-	default:
-		x.sample.End(x.attempted.Sub(x.began) + x.latency)
+	age := x.attempted.Sub(x.began) + x.latency
+	apart := res.StatusCode == http.StatusSwitchingProtocols || streams(res.Header.Get("Content-Type"))
+	x.samples(func(s *metrics.Sample, of *config.Service) {
+		switch {
+		case x.verdict == metrics.StatusGRPC, failedStatus(of, res.StatusCode):
+			s.Fail()
+		case apart:
+			s.EndApart()
+		default:
+			s.End(age)
+		}
+	})
+	if x.decision.Pool != nil && x.decision.Cause.Drawn() {
+		x.watchHead(res)
 	}
 }
 
@@ -61,15 +68,17 @@ func (x *exchange) sampleEnd(o metrics.Outcome) {
 		return
 	}
 	age := x.attempted.Sub(x.began) + x.latency
-	switch o {
-	case metrics.OK, metrics.ClientGone, metrics.Unexpected:
-		x.sample.End(age)
-	case metrics.Timeout:
-		x.sample.TimeOut(age)
-		x.sample.Fail() // when the head was there in time
-	case metrics.Status5xx, metrics.Refused, metrics.Reset, metrics.Truncated, metrics.Malformed, metrics.NoTarget:
-		x.sample.Fail()
-	}
+	x.samples(func(s *metrics.Sample, _ *config.Service) {
+		switch o {
+		case metrics.OK, metrics.ClientGone, metrics.Unexpected:
+			s.End(age)
+		case metrics.Timeout:
+			s.TimeOut(age)
+			s.Fail() // when the head was there in time
+		case metrics.Status5xx, metrics.StatusGRPC, metrics.Refused, metrics.Reset, metrics.Truncated, metrics.Malformed, metrics.NoTarget:
+			s.Fail()
+		}
+	})
 }
 
 func (x *exchange) firstAttempt() bool { return x.retries == 0 && !x.fellBack }

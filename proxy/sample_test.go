@@ -40,12 +40,7 @@ func (r *rig) take(pool string) []metrics.Window {
 func (r *rig) sampled(pool string) (sum metrics.Counts) {
 	for _, w := range r.take(pool) {
 		n := w.Total()
-		sum.Requests += n.Requests
-		sum.Failed += n.Failed
-		sum.Apart += n.Apart
-		for i := range n.Within {
-			sum.Within[i] += n.Within[i]
-		}
+		sum.Add(&n)
 	}
 	return sum
 }

@@ -17,6 +17,10 @@ const (
 	maxHead = 64 << 10 // of a request or response, in bytes
 	// maxStreams is what one HTTP/2 connection may have open.
 	maxStreams = 100
+	// streamBuffer is what one stream may have sent that nobody has taken yet, and connBuffer what all
+	// streams of a client may: sixteen that stand still do not stop the others.
+	streamBuffer = 256 << 10
+	connBuffer   = 4<<20 - 1
 	// acceptGrace is how long connections that the kernel took already are still accepted while closing.
 	acceptGrace = 50 * time.Millisecond
 	// closeLinger is how long idle connections stay open while closing: their next answer tells the
@@ -68,17 +72,20 @@ func (s *Server) httpServer(l config.Listener) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(l.H2C)
 	// What clients provoke must not fill the disk.
 	sampled := zap.WrapCore(func(c zapcore.Core) zapcore.Core { return zapcore.NewSamplerWithOptions(c, time.Second, 5, 1000) })
 	errorLog, _ := zap.NewStdLogAt(s.log.Named("http").WithOptions(sampled), zap.WarnLevel) // fails for unknown levels only
 	return &http.Server{
-		Handler:                      &handler{server: s, listener: l},
-		ReadHeaderTimeout:            l.Timeouts.Header,
-		IdleTimeout:                  l.Timeouts.Idle,
-		MaxHeaderBytes:               maxHead,
-		Protocols:                    protocols,
-		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
-		ConnContext:                  withGuard,
+		Handler:           &handler{server: s, listener: l},
+		ReadHeaderTimeout: l.Timeouts.Header,
+		IdleTimeout:       l.Timeouts.Idle,
+		MaxHeaderBytes:    maxHead,
+		Protocols:         protocols,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: streamBuffer, MaxReceiveBufferPerConnection: connBuffer,
+		},
+		ConnContext:                  withConn,
 		ConnState:                    noteState,
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     errorLog,
@@ -97,7 +104,7 @@ func (s *Server) drain(srv *http.Server, gate *gate) {
 	gate.stopAccepting()
 	// Not before: a client that is sent elsewhere while the socket still queues would come back to be reset.
 	s.closing.Store(true)
-	s.running.cancel(errShutdown, func(m *membership) bool { return m.longLived })
+	s.running.cancel(errShutdown, func(m *membership) bool { return m.longLived && !m.grpc }) // gRPC has GOAWAY for it
 	quiet, cancelQuiet := context.WithTimeout(hard, closeLinger)
 	defer cancelQuiet()
 	until(quiet, gate.empty)

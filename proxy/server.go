@@ -42,6 +42,7 @@ type snapshot struct {
 	number    uint64
 	recorders []*metrics.Recorder // by router.Pool.Index; no label look-up per request
 	upstreams []*upstream         // by router.Pool.Index; carried over while the pool stays
+	watched   []*watched          // by router.Pool.Index; nil: nothing
 }
 
 // New makes a Server that answers 503 until the first Swap.
@@ -76,8 +77,13 @@ func (s *Server) assemble(t *router.Table, old *snapshot) *snapshot {
 		next.number = old.number + 1
 	}
 	for _, p := range t.Pools {
-		next.recorders = append(next.recorders, s.metrics.Recorder(p.Service.Name, p.Name))
+		recorder := s.metrics.Recorder
+		if p.Service.Config.Of != "" { // users of a flag, whose requests the pools of another service serve
+			recorder = s.metrics.Compared
+		}
+		next.recorders = append(next.recorders, recorder(p.Service.Name, p.Name))
 		next.upstreams = append(next.upstreams, old.upstream(p))
+		next.watched = append(next.watched, s.watch(p.Service))
 	}
 	return next
 }

@@ -38,7 +38,7 @@ var errAbandoned = errors.New("answered before the end of the request")
 
 // newUpload is nil for a request without a body.
 func newUpload(w http.ResponseWriter, r *http.Request) *upload {
-	if r.Body == nil || r.Body == http.NoBody {
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 { // HTTP/2 has a body for all, to close
 		return nil
 	}
 	if r.ProtoMajor == 1 {

@@ -7,14 +7,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/router"
 )
-
-// idlePerTarget is how many unused connections to one target are kept.
-const idlePerTarget = 256
 
 // expectWait is how long a target that stays silent to Expect: 100-continue is waited for before the
 // body is sent all the same (RFC 9110 §10.1.1).
@@ -22,15 +21,59 @@ const expectWait = time.Second
 
 // upstream is the connections to the targets of one pool.
 type upstream struct {
-	timeouts  config.Timeouts
-	transport *http.Transport
+	timeouts config.Timeouts
+	http1    *http1Transport
+	http2    overHTTP2
+	calls    overHTTP2 // of gRPC: the time until the head of an answer is for client and target to settle
+	retired  atomic.Bool
 }
 
+// overHTTP2 is connections by HTTP/2.
+type overHTTP2 struct{ h2c, tls *http.Transport }
+
 func newUpstream(t config.Timeouts) *upstream {
+	calls := t
+	calls.ResponseHeader = 0
+	return &upstream{
+		timeouts: t,
+		http1:    newHTTP1Transport(t),
+		http2:    newStreams(t),
+		calls:    newStreams(calls),
+	}
+}
+
+func newStreams(t config.Timeouts) overHTTP2 {
+	return overHTTP2{h2c: newTransport(t, speaks{h2c: true}), tls: newTransport(t, speaks{http1: true, http2: true})}
+}
+
+// transport is what reaches a target; nil when it has to upgrade and cannot.
+func (u *upstream) transport(t *router.Target, http2 bool, c client) http.RoundTripper {
+	s := &u.http2
+	if c.grpc {
+		s = &u.calls
+	}
+	switch {
+	case t.H2C && c.upgrade:
+		return nil
+	case t.H2C:
+		return s.h2c
+	case t.TLS && (http2 || c.grpc) && !c.upgrade:
+		return s.tls
+	}
+	return u.http1
+}
+
+// speaks is the protocols of a transport: http1 and http2 by TLS are agreed on by ALPN.
+type speaks struct{ http1, http2, h2c bool }
+
+func newTransport(t config.Timeouts, s speaks) *http.Transport {
 	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	return &upstream{timeouts: t, transport: &http.Transport{
+	protocols.SetHTTP1(s.http1)
+	protocols.SetHTTP2(s.http2)
+	protocols.SetUnencryptedHTTP2(s.h2c)
+	return &http.Transport{
 		Protocols:              protocols,
+		HTTP2:                  &http.HTTP2Config{MaxReceiveBufferPerStream: streamBuffer},
 		DisableCompression:     true, // what the client did not ask for is not asked for
 		MaxIdleConnsPerHost:    idlePerTarget,
 		IdleConnTimeout:        t.Idle,
@@ -39,15 +82,15 @@ func newUpstream(t config.Timeouts) *upstream {
 		MaxResponseHeaderBytes: maxHead,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			c, err := dial(ctx, t.Connect, network, addr)
-			if err != nil {
-				return nil, err
+			if err != nil || s.h2c {
+				return c, err
 			}
 			return newUpstreamConn(c, c), nil
 		},
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return dialTLS(ctx, t.Connect, network, addr)
+			return dialTLS(ctx, t.Connect, network, addr, s.http2)
 		},
-	}}
+	}
 }
 
 // errLinkLocal says why a name was not dialed.
@@ -68,8 +111,9 @@ func dial(ctx context.Context, timeout time.Duration, network, addr string) (net
 	return d.DialContext(ctx, network, addr)
 }
 
-// dialTLS verifies the target by its name in the file. The guard sits above TLS, where it sees HTTP.
-func dialTLS(ctx context.Context, timeout time.Duration, network, addr string) (net.Conn, error) {
+// dialTLS verifies the target by its name in the file. The guard sits above TLS, where it sees HTTP/1.1;
+// frames of HTTP/2 need none.
+func dialTLS(ctx context.Context, timeout time.Duration, network, addr string, http2 bool) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	c, err := dial(ctx, timeout, network, addr)
@@ -81,13 +125,33 @@ func dialTLS(ctx context.Context, timeout time.Duration, network, addr string) (
 		_ = c.Close()
 		return nil, err
 	}
-	t := tls.Client(c, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+	offer := []string{"http/1.1"}
+	if http2 {
+		offer = []string{"h2", "http/1.1"}
+	}
+	t := tls.Client(c, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, NextProtos: offer})
 	if err := t.HandshakeContext(ctx); err != nil {
 		_ = c.Close()
 		return nil, &net.OpError{Op: "dial", Net: network, Addr: c.RemoteAddr(), Err: err}
+	}
+	if t.ConnectionState().NegotiatedProtocol == "h2" {
+		return t, nil
 	}
 	return newUpstreamConn(t, c), nil
 }
 
 // retire closes what is idle now, and what is in use once its exchange ended.
-func (u *upstream) retire() { u.transport.CloseIdleConnections() }
+func (u *upstream) retire() {
+	u.retired.Store(true)
+	u.http1.retire()
+	for _, t := range []*http.Transport{u.http2.h2c, u.http2.tls, u.calls.h2c, u.calls.tls} {
+		t.CloseIdleConnections()
+	}
+}
+
+// released follows every exchange: transports of HTTP/2 do not remember to close what comes back.
+func (u *upstream) released() {
+	if u.retired.Load() {
+		u.retire()
+	}
+}

@@ -26,6 +26,7 @@ type upstreamConn struct {
 	lost    error       // reading ended before anything was written
 
 	wrote    atomic.Bool // something of the request has left
+	spoken   atomic.Bool // something of a response has come
 	answered atomic.Bool // the head of the final response is there
 	behind   atomic.Bool // more has been read than passed on
 	dead     atomic.Bool // the target takes no more
@@ -56,6 +57,7 @@ func (c *upstreamConn) expect(method string, upgrade bool, failed func(error)) {
 	defer c.mu.Unlock()
 	c.failed = failed
 	c.wrote.Store(false)
+	c.spoken.Store(false)
 	c.answered.Store(false)
 	if c.dead.Load() || !c.scanner.Expect(method, upgrade) {
 		_ = c.Close()
@@ -89,6 +91,9 @@ func (c *upstreamConn) ReadFrom(r io.Reader) (int64, error) {
 	defer copyBuffers.Put(buf)
 	return io.CopyBuffer(struct{ io.Writer }{c}, r, buf[:])
 }
+
+// quiet reports whether a connection that is not used is open, and nothing has come on it that nobody asked for.
+func (c *upstreamConn) quiet() bool { return !c.dead.Load() && (c.peek == nil || c.peek.quiet()) }
 
 // begin looks at a kept connection once more before the first byte of a request goes out.
 func (c *upstreamConn) begin() error {
@@ -149,6 +154,9 @@ func (c *upstreamConn) read(p []byte) (int, error) {
 			c.buf, c.store = room(c.buf, c.store)
 			n, err := c.Conn.Read(c.buf[len(c.buf):cap(c.buf)])
 			c.buf = c.buf[:len(c.buf)+n]
+			if n > 0 {
+				c.spoken.Store(true)
+			}
 			if n == 0 && err != nil {
 				return 0, err
 			}

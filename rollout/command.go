@@ -35,6 +35,8 @@ func stepCommand(svc *config.Service, s State, e Commanded) (State, []Action, er
 		return approve(svc, s, e)
 	case VerbStepBack:
 		return stepBack(svc, s, e)
+	case VerbOpenGate:
+		return openGate(svc, s, e)
 	case VerbFile, VerbJudge:
 	}
 	return s, nil, refuse(Invalid, "%q is no command", e.Verb)

@@ -6,7 +6,7 @@ import (
 	"github.com/switchback-proxy/switchback/config"
 )
 
-// Event is something that happened: File, Commanded, Judged, Ticked or Elected.
+// Event is something that happened: File, Commanded, Judged, Ticked, Answered or Elected.
 type Event interface{ event() }
 
 // File says that the service now stands in the file as Step's svc argument has it.
@@ -29,6 +29,7 @@ type Commanded struct {
 	To      string         // VerbCutover, VerbStart: pool or role; VerbStart with two pools: "" is the other one
 	From    string         // VerbCutover: the pool or role that must be live; "" any
 	Full    bool           // VerbPromote: everything, not the next step
+	Gate    config.GateAt  // VerbOpenGate: the place of the gate; "": the one that is asked
 	Facts   Facts
 }
 
@@ -52,6 +53,7 @@ const (
 	VerbPromote  Verb = "promote"
 	VerbApprove  Verb = "approve"
 	VerbStepBack Verb = "step-back"
+	VerbOpenGate Verb = "open-gate"
 	VerbJudge    Verb = "judge"
 )
 
@@ -71,9 +73,12 @@ const (
 	RolloutStep       Type = "rollout.step" // forward or back
 	RolloutBaking     Type = "rollout.baking"
 	RolloutApproved   Type = "rollout.approved"
-	RolloutHeld       Type = "rollout.held"      // a failure that waits for a person
-	RolloutUndecided  Type = "rollout.undecided" // the deadline of a step passed
-	RolloutEvidence   Type = "rollout.evidence"  // the file changed what evidence rests on
+	RolloutGateAsked  Type = "rollout.gate_asked"
+	RolloutGateOpened Type = "rollout.gate_opened" // by its answer or a person
+	RolloutGateClosed Type = "rollout.gate_closed" // asked in vain; waits for a person
+	RolloutHeld       Type = "rollout.held"        // a failure that waits for a person
+	RolloutUndecided  Type = "rollout.undecided"   // the deadline of a step passed
+	RolloutEvidence   Type = "rollout.evidence"    // the file changed what evidence rests on
 	RolloutPromoted   Type = "rollout.promoted"
 	RolloutRolledBack Type = "rollout.rolled_back"
 	RolloutSuperseded Type = "rollout.superseded"

@@ -66,7 +66,7 @@ func (s State) renew(svc *config.Service, c Cause) (State, []Action) {
 func (s State) adapt(svc *config.Service, c Cause) (State, []Action) {
 	r := *s.Rollout
 	if step := r.place(svc.Rollout); step != r.Step {
-		r.Step, r.Approved, r.DeadlinePassed = step, false, false
+		r.Step, r.Approved, r.DeadlinePassed, r.Gating = step, false, false, nil
 	}
 	was := r.Basis
 	r.Basis = r.digest(svc)

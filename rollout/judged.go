@@ -67,6 +67,8 @@ func stepJudged(svc *config.Service, s State, e Judged) (State, []Action, error)
 	switch led := s.led(e.Term); {
 	case e.Verdict == Fail:
 		next, actions = led.fail(svc, e)
+	case r.Unbegun:
+		next, actions = led.advance(svc, e, "every gate of the start is open")
 	case e.Observed < r.Least(svc.Rollout):
 	case r.proven():
 		next, actions = led.advance(svc, e, "the time is over")
@@ -104,15 +106,31 @@ func (e Judged) evidence() string {
 	return said
 }
 
-// advance goes to the next step or, from the last, to the end; unless a person has to agree or the
-// candidate could not serve.
+// advance goes to the next step or, from the last, to the end; unless a person has to agree, the
+// candidate could not serve, no window is open or a gate is closed.
 func (s State) advance(svc *config.Service, e Judged, why string) (State, []Action) {
 	r, p := s.Rollout, svc.Rollout
-	if r.at(p).Approve && !r.Approved || e.Facts[r.Candidate].Up == 0 {
+	if r.unapproved(p) || e.Facts[r.Candidate].Up == 0 {
 		return s, nil
 	}
-	if step := r.following(p); step > 0 {
-		return s.enter(svc, step, e.change(fmt.Sprintf("promoted to %v", share(p, step)), why))
+	step, to := r.following(p), config.Full
+	if step > 0 {
+		to = share(p, step)
+	}
+	if to > r.Weight || r.Unbegun { // at 100 % the end moves nothing
+		if !p.InWindow(e.At) {
+			return s, nil
+		}
+		next, actions, open := s.pass(svc, to, e.change("", why).cause)
+		if !open {
+			return next, actions
+		}
+	}
+	if r.Unbegun {
+		return s.enter(svc, step, e.change(fmt.Sprintf("begun at %v", to), why))
+	}
+	if step > 0 {
+		return s.enter(svc, step, e.change(fmt.Sprintf("promoted to %v", to), why))
 	}
 	did := fmt.Sprintf("promoted: %s has had 100 %% for %s", r.Candidate, sayTime(e.Observed))
 	if r.Weight < config.Full {

@@ -94,8 +94,8 @@ func TestDecisionOfTheJudge(t *testing.T) {
 	if !reflect.DeepEqual(d, want) {
 		t.Errorf("got %+v\nwant %+v", d, want)
 	}
-	numbers := CheckNumbers{"errors", "fail", 0, 1e6, Counts{325, 8}, Counts{6175, 6}}
-	if len(d.Checks) != mostChecks || d.Checks[0] != numbers {
+	numbers := CheckNumbers{Name: "errors", Verdict: "fail", Against: 1e6, Candidate: Counts{325, 8}, Baseline: Counts{6175, 6}}
+	if len(d.Checks) != mostChecks || !reflect.DeepEqual(d.Checks[0], numbers) {
 		t.Errorf("got %d checks, the first %+v", len(d.Checks), d.Checks[0])
 	}
 	if r := s.Rollout; r.Sentence != d.Sentence || r.By != d.By || r.Term != 7 || s.Failed.Reason != d.Sentence {

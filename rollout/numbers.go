@@ -1,6 +1,9 @@
 package rollout
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // CheckNumbers is what one check had to say about a decision. For and Against are evidence as "1 in N".
 type CheckNumbers struct {
@@ -10,6 +13,9 @@ type CheckNumbers struct {
 	Against   float64 `json:"against"`
 	Candidate Counts  `json:"candidate"`
 	Baseline  Counts  `json:"baseline"`
+
+	Observed bool      `json:"observed,omitempty"` // shown, decided nothing
+	Values   []float64 `json:"values,omitempty"`   // of single values the last: the candidate's, and the baseline's if there is one
 }
 
 // Counts is requests of the step and how many of them were bad.
@@ -26,8 +32,19 @@ func bounded(checks []CheckNumbers) []CheckNumbers {
 	kept := slices.Clone(checks[:min(len(checks), mostChecks)])
 	for i := range kept {
 		kept[i].For, kept[i].Against = oneIn(kept[i].For), oneIn(kept[i].Against)
+		kept[i].Values = finite(kept[i].Values)
 	}
 	return kept
+}
+
+// finite is a copy of the values that JSON can hold; a candidate's that it cannot makes it nil.
+func finite(values []float64) []float64 {
+	for i, x := range values {
+		if math.IsNaN(x) || math.IsInf(x, 0) || i == 2 {
+			return slices.Clone(values[:i])
+		}
+	}
+	return slices.Clone(values)
 }
 
 const (

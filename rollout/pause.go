@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/switchback-proxy/switchback/config"
 )
@@ -39,7 +40,7 @@ func resume(svc *config.Service, s State, e Commanded) (State, []Action, error) 
 	c.text = func(_, after string) string {
 		return becauseOf(fmt.Sprintf("resumed by %s at %s", e.By, after), e.Reason)
 	}
-	next, actions := next.anew(s.Paused.Failed).record(svc, s.InForce(), c)
+	next, actions := next.anew(s.Paused.Failed, c.cause.At).record(svc, s.InForce(), c)
 	return next, actions, nil
 }
 
@@ -57,12 +58,13 @@ func (s State) letIn(svc *config.Service, pending config.Weights, e Commanded) (
 	return next, actions, nil
 }
 
-// anew restarts promote evidence of the running rollout and, if it had failed, roll-back evidence.
-func (s State) anew(failed bool) State {
+// anew restarts promote evidence of the running rollout and, if it had failed, roll-back evidence. A gate
+// that is not open is asked again.
+func (s State) anew(failed bool, at time.Time) State {
 	if s.Running() == nil {
 		return s
 	}
-	r := *s.Rollout
+	r := s.Rollout.askAgain(at)
 	r.Epoch.Promote++
 	if failed {
 		r.Epoch.Rollback++

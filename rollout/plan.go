@@ -22,6 +22,8 @@ func share(p *config.Rollout, step int) config.Weight {
 // Least is how long the step or the bake lasts at least, in observed time.
 func (r *Rollout) Least(p *config.Rollout) time.Duration {
 	switch {
+	case r.Unbegun:
+		return 0
 	case r.Phase != Baking:
 		return r.at(p).For
 	case p.Bake != nil:
@@ -36,6 +38,9 @@ func (r *Rollout) proven() bool { return r.Phase == Baking || r.Weight == config
 // following is the step that gives the candidate more than it has, 0 when only the end does. It goes by
 // weights because the plan may have changed since the last step.
 func (r *Rollout) following(p *config.Rollout) int {
+	if r.Unbegun {
+		return 1
+	}
 	for step := 1; step <= len(p.Steps) && r.Phase == Stepping; step++ {
 		if share(p, step) > r.Weight {
 			return step
@@ -60,6 +65,9 @@ func (r *Rollout) place(p *config.Rollout) int {
 	if r.Phase == Baking {
 		return len(p.Steps)
 	}
+	if r.Unbegun {
+		return 1
+	}
 	if r.Step <= len(p.Steps) && p.Steps[r.Step-1].Weight == r.Weight {
 		return r.Step
 	}
@@ -82,7 +90,12 @@ func (r *Rollout) Next(p *config.Rollout) (w config.Weight, approve, ok bool) {
 	if step := r.following(p); step > 0 {
 		w = share(p, step)
 	}
-	return w, r.at(p).Approve && !r.Approved, true
+	return w, r.unapproved(p), true
+}
+
+// unapproved reports whether a person has yet to agree to leave the step.
+func (r *Rollout) unapproved(p *config.Rollout) bool {
+	return r.at(p).Approve && !r.Approved && !r.Unbegun
 }
 
 // split is the weights of both pools.
@@ -103,14 +116,33 @@ func (s State) begin(svc *config.Service, candidate string, term int64, c change
 	}
 	s.Rollout, s.Failed, s.Wanted = &r, nil, nil
 	c.kind = RolloutStarted
+	if r.Unbegun = true; len(r.gates(svc.Rollout, share(svc.Rollout, 1))) > 0 {
+		return s.await(svc, c)
+	}
 	return s.enter(svc, 1, c)
+}
+
+// await begins a rollout without moving traffic: the gates of the start are asked first.
+func (s State) await(svc *config.Service, c change) (State, []Action) {
+	r, to, text := *s.Rollout, share(svc.Rollout, 1), c.text
+	r.Step, r.Phase, r.Since, r.Weight = 1, Stepping, c.cause.At, s.InForce()[r.Candidate]
+	r.Epoch.Step++
+	r.Epoch.Promote++
+	r.Basis = r.digest(svc)
+	s.Rollout = &r
+	c.text = func(before, after string) string {
+		return fmt.Sprintf("%s; the step to %v waits for its gates", text(before, after), to)
+	}
+	s, started := s.record(svc, s.InForce(), c)
+	s, asked, _ := s.pass(svc, to, c.cause)
+	return s, append(started, asked...)
 }
 
 // enter puts a step of the rollout in force. Promote evidence starts anew.
 func (s State) enter(svc *config.Service, step int, c change) (State, []Action) {
 	r, p := *s.Rollout, svc.Rollout
 	r.Step, r.Phase, r.Since = step, Stepping, c.cause.At
-	r.Approved, r.DeadlinePassed, r.Blocked = false, false, false
+	r.Approved, r.DeadlinePassed, r.Blocked, r.Unbegun, r.Gating = false, false, false, false, nil
 	r.Epoch.Step++
 	r.Epoch.Promote++
 	if p.Steps[step-1].Weight == config.Full && p.Bake != nil {
@@ -160,7 +192,7 @@ func (s State) latched(c change) State {
 
 func (s State) ended(phase Phase, c change) State {
 	r := *s.Rollout
-	r.Phase, r.Since = phase, c.cause.At
+	r.Phase, r.Since, r.Unbegun, r.Gating = phase, c.cause.At, false, nil
 	s.Rollout = &r
 	return s
 }

@@ -35,6 +35,17 @@ func (st *story) plan(t *testing.T, args []string) {
 			p.Undecided = config.Undecided(value)
 		case "on_fail":
 			p.OnFail = config.OnFail(value)
+		case "gates":
+			for at := range strings.SplitSeq(value, ",") {
+				at, host, _ := strings.Cut(at, "/")
+				p.Gates = append(p.Gates, config.Gate{At: config.GateAt(at), Post: "https://" + cmp.Or(host, "ci") + "/hook", Timeout: time.Minute})
+			}
+		case "windows":
+			for text := range strings.SplitSeq(value, "|") {
+				p.Windows = append(p.Windows, windowOf(t, text))
+			}
+		case "announce":
+			p.Announce = []config.Announce{{Post: value}}
 		case "checks":
 			p.Checks = append(p.Checks, config.Check{Name: value})
 		case "bake":
@@ -63,6 +74,28 @@ func stepOf(t *testing.T, s string) config.Step {
 		}
 	}
 	return step
+}
+
+// windowOf reads Mon-Thu/09:00-16:00/UTC, as a line is split at spaces.
+func windowOf(t *testing.T, s string) config.Window {
+	t.Helper()
+	w, err := config.ParseWindow(strings.Replace(strings.Replace(s, "/", " ", 1), "/", " ", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// answered is about the question that the state asks, unless question=old asks for the one before.
+func (st *story) answered(args []string, said string) Answered {
+	e := Answered{At: st.now, Term: st.term(args), Open: args[0] == "open", Said: said}
+	if r := st.state.Rollout; r != nil && r.Gating != nil {
+		e.Rollout, e.Question = r.ID, r.Gating.Question
+	}
+	if len(args) > 1 && args[1] == "question=old" {
+		e.Question--
+	}
+	return e
 }
 
 func (st *story) targets(args []string) {

@@ -15,13 +15,28 @@ func Policy(r *config.Rollout) judge.Policy {
 	for i, c := range r.Checks {
 		p.Checks[i] = judge.Check{
 			Name: c.Name, Kind: kind(c), Quantile: c.Quantile,
-			MaxRatio: c.MaxRatio, MaxIncrease: c.MaxIncrease, Max: c.Max, Over: c.Over,
+			MaxRatio: c.MaxRatio, MaxIncrease: c.MaxIncrease, MaxDecrease: c.MaxDecrease, Max: c.Max, Over: c.Over,
+			Measured: c.Kind == config.KindServerTiming, Unit: c.ServerTiming, ObserveOnly: c.ObserveOnly,
+		}
+		if c.Verdicts() {
+			p.Checks[i].Verdicts, p.Checks[i].Max = true, saysFail
 		}
 	}
 	return p
 }
 
+// saysFail lies between the verdicts of others, 0 and 1.
+const saysFail = 0.5
+
 func kind(c config.Check) judge.Kind {
+	switch c.Kind {
+	case config.KindScrape, config.KindPrometheus, config.KindWebhook:
+		return judge.Value
+	case config.KindRatio:
+		return judge.Ratio
+	case config.KindServerTiming:
+		return judge.Latency
+	}
 	switch c.Name {
 	case config.CheckErrors:
 		return judge.Errors

@@ -57,7 +57,7 @@ func (o *rolloutsSeen) check(t *testing.T, svc *config.Service, s, next State, e
 func checkRunning(t *testing.T, svc *config.Service, s State) {
 	t.Helper()
 	r, w := s.Rollout, s.InForce()
-	if w[r.Candidate] != r.Weight || r.Weight <= 0 || w[r.Candidate]+w[r.Baseline] != config.Full || s.Baseline != r.Baseline || s.Candidate() != r.Candidate {
+	if w[r.Candidate] != r.Weight || r.Weight <= 0 && !r.Unbegun || w[r.Candidate]+w[r.Baseline] != config.Full || s.Baseline != r.Baseline || s.Candidate() != r.Candidate {
 		t.Fatalf("%s over %s at %v, baseline %s", r.Candidate, r.Baseline, w, s.Baseline)
 	}
 	if svc.Rollout == nil || r.Step < 1 || r.Step > len(svc.Rollout.Steps) {
@@ -88,15 +88,28 @@ func checkGrowth(t *testing.T, svc *config.Service, s, next State, e Event) {
 			t.Fatalf("the file promoted: %+v", e)
 		}
 	case Judged:
-		free := r.proven()
+		free := r.proven() || r.Unbegun
 		lean := e.Lean && svc.Rollout.Undecided == config.UndecidedLean && e.Observed >= svc.Rollout.Deadline
 		if s.Paused != nil || e.Epoch != r.Epoch || e.Term < r.Term || e.Facts[r.Candidate].Up == 0 ||
 			e.Verdict == Fail || e.Observed < r.Least(svc.Rollout) || !free && !lean && e.Verdict != Pass ||
-			r.at(svc.Rollout).Approve && !r.Approved {
+			r.unapproved(svc.Rollout) {
 			t.Fatalf("%+v promoted %+v", e, r)
+		}
+		if grew {
+			checkFree(t, svc, s, next, e)
 		}
 	default:
 		t.Fatalf("%T promoted", e)
+	}
+}
+
+// checkFree expects a window and open gates where a candidate gets more by itself.
+func checkFree(t *testing.T, svc *config.Service, s, next State, e Judged) {
+	t.Helper()
+	r, to := s.Rollout, next.InForce()[s.Rollout.Candidate]
+	gates := r.gates(svc.Rollout, to)
+	if !svc.Rollout.InWindow(e.At) || len(gates) > 0 && (r.Gating == nil || r.Gating.To != to || r.Gating.Open != len(gates) || r.Gating.Gates != sum(gates)) {
+		t.Fatalf("%+v promoted %+v to %v past %v and %v", e, r, to, gates, svc.Rollout.Windows)
 	}
 }
 
@@ -157,6 +170,9 @@ func checkActions(t *testing.T, s, next State, actions []Action) {
 			want = r.Mark("", time.Time{}, Epoch{})
 		}
 	}
+	if len(next.Outbox) > KeepOutbox || len(next.Outbox) > 0 && next.Outbox[len(next.Outbox)-1].N != next.Announced {
+		t.Fatalf("%d announcements wait, the last of %d is %+v", len(next.Outbox), next.Announced, next.Outbox)
+	}
 	if marked != want {
 		t.Fatalf("marked %+v, want %+v", marked, want)
 	}
@@ -179,6 +195,21 @@ func (r *random) plan() *config.Rollout {
 			p.Steps = append(p.Steps, config.Step{Weight: w, For: time.Minute, Approve: r.IntN(4) == 0})
 		}
 	}
+	for _, at := range []config.GateAt{config.GateStart, config.GatePromote, config.GateFinish} {
+		if r.IntN(4) == 0 {
+			p.Gates = append(p.Gates, config.Gate{At: at, Post: fmt.Sprintf("https://ci/%d", r.IntN(2)), Timeout: time.Minute})
+		}
+	}
+	if r.IntN(3) == 0 {
+		w, err := config.ParseWindow("Fri-Tue 06:00-18:00 UTC")
+		if err != nil {
+			panic(err)
+		}
+		p.Windows = []config.Window{w}
+	}
+	if r.IntN(2) == 0 {
+		p.Announce = []config.Announce{{Post: "https://hooks"}}
+	}
 	if r.IntN(2) == 0 {
 		p.Bake = &config.Bake{For: 5 * time.Minute, Holdback: 200}
 	}
@@ -195,6 +226,10 @@ func (r *random) ofTheLeader(s State) Event {
 	switch r.IntN(10) {
 	case 0:
 		return Elected{At: r.now, Term: term}
+	case 3, 4, 5:
+		if q, ok := s.Question(r.svc); ok {
+			return Answered{At: r.now, Term: term, Rollout: q.Rollout, Question: q.Question - r.IntN(10)/9, Open: r.IntN(3) > 0, Said: "answered 204"}
+		}
 	case 1, 2:
 		return Ticked{At: r.now, Term: term, Facts: facts}
 	}

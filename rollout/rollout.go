@@ -28,6 +28,10 @@ type Rollout struct {
 	Blocked        bool      `json:"blocked,omitempty"`         // it failed, the baseline cannot serve, and it was said
 	StepBacks      int       `json:"step_backs,omitempty"`      // by the judge
 
+	Unbegun   bool    `json:"unbegun,omitempty"`   // the first step waits for the gates of the start
+	Gating    *Gating `json:"gating,omitempty"`    // nil: no gate was asked for the next advance
+	Questions int     `json:"questions,omitempty"` // of the last question to a gate
+
 	By       string `json:"by"` // who decided last, why, and the sentence about it
 	Reason   string `json:"reason,omitempty"`
 	Sentence string `json:"sentence"`

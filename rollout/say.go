@@ -39,6 +39,8 @@ func (c Cause) String() string {
 		did = "approved"
 	case VerbStepBack:
 		did = "stepped back"
+	case VerbOpenGate:
+		did = "gate opened"
 	case VerbJudge:
 		did = "decided"
 	case VerbCutover, VerbRollback:
@@ -63,6 +65,8 @@ func typeOf(v Verb) Type {
 		return RolloutStep
 	case VerbApprove:
 		return RolloutApproved
+	case VerbOpenGate:
+		return RolloutGateOpened
 	case VerbFile, VerbWeights, VerbDrop:
 	}
 	return TrafficWeights

@@ -25,6 +25,8 @@ var update = flag.Bool("update", false, "rewrite the outcomes in testdata")
 //	begin (a rollout), promote full, approve, step-back                             more commands
 //	rollout steps=5,25/15m/approve,100 bake=30m/2 on_fail=hold start=version …      the file's plan; off: none
 //	targets green=a,b      the file's targets                    tick, elected term=2
+//	rollout … gates=start,promote/host windows=Mon-Thu/09:00-16:00/UTC|… announce=url
+//	answered open: answered 204   answered closed: …   of the gate that is asked     open-gate gate=finish
 //	judged fail 90s lean check=errors epoch=old term=1: green failed 8 of 325       the judge's second
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -109,6 +111,8 @@ func (st *story) line(t *testing.T, line string) []string {
 		return nil
 	case "judged":
 		return st.step(t, st.judged(t, args, sentence))
+	case "answered":
+		return st.step(t, st.answered(args, sentence))
 	case "tick":
 		return st.step(t, Ticked{At: st.now, Term: st.term(args), Facts: st.facts})
 	case "elected":
@@ -175,6 +179,8 @@ func (st *story) command(t *testing.T, verb string, args []string) Commanded {
 			c.Reason = value
 		case "force":
 			c.Force = true
+		case "gate":
+			c.Gate = config.GateAt(value)
 		case "full":
 			c.Full = true
 		default:
@@ -240,6 +246,12 @@ func (st *story) describe(s State) string {
 	if r := s.Rollout; r != nil {
 		d += fmt.Sprintf(", rollout %s %s %d", r.ID, r.Phase, r.Step)
 	}
+	if gate := sayGate(&st.svc, s); gate != "" {
+		d += ", gate " + gate
+	}
+	if len(s.Outbox) > 0 {
+		d += fmt.Sprintf(", outbox up to %d", s.Outbox[len(s.Outbox)-1].N)
+	}
 	if s.Failed != nil {
 		d += ", latched " + sayPool(s.Failed.Pool, s.Failed.Version)
 	}
@@ -259,6 +271,22 @@ func (st *story) describe(s State) string {
 		d += ", undo impossible: " + problem
 	}
 	return d
+}
+
+// sayGate is the gate that the advance waits for.
+func sayGate(svc *config.Service, s State) string {
+	if q, ok := s.Question(svc); ok {
+		return fmt.Sprintf("%s asked, question %d", q.Gate.Name(), q.Question)
+	}
+	if r := s.Running(); r != nil && svc.Rollout != nil {
+		if gate, why, ok := r.Closed(svc.Rollout); ok {
+			return fmt.Sprintf("%s closed, %s", gate.Name(), why)
+		}
+		if r.Gating != nil && s.Paused == nil {
+			return fmt.Sprintf("all %d open", r.Gating.Open)
+		}
+	}
+	return ""
 }
 
 func weightsOf(t *testing.T, args []string) config.Weights {

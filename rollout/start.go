@@ -136,7 +136,7 @@ func stepTicked(svc *config.Service, s State, e Ticked) (State, []Action, error)
 		return s, nil, nil
 	}
 	c := Cause{Verb: VerbStart, By: bySwitchback, At: utc(e.At), Reason: "new version"}
-	if why := s.hindrance(e.Facts); why != "" {
+	if why := s.hindrance(svc, e); why != "" {
 		next, actions := s.wait(svc, c, why)
 		return next, actions, nil
 	}
@@ -145,12 +145,15 @@ func stepTicked(svc *config.Service, s State, e Ticked) (State, []Action, error)
 }
 
 // hindrance is what keeps the wanted rollout from starting now, "" when nothing does.
-func (s State) hindrance(f Facts) string {
+func (s State) hindrance(svc *config.Service, e Ticked) string {
+	closed := SayWindow(svc.Rollout, e.At)
 	switch {
 	case s.Paused != nil:
 		return "the service is paused"
-	case f[s.Wanted.Candidate].Up == 0:
+	case e.Facts[s.Wanted.Candidate].Up == 0:
 		return s.Wanted.Candidate + " has no target up"
+	case closed != "":
+		return closed
 	}
 	return ""
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/receipt"
 )
 
 // Format is the version of the JSON that Encode writes.
@@ -35,6 +36,11 @@ type State struct {
 	Wanted   *Wanted           `json:"wanted,omitempty"`   // nil: no rollout waits for its start
 	Seq      int64             `json:"seq,omitempty"`      // of the last decision
 	Recent   []Decision        `json:"recent,omitempty"`   // the newest last, at most 32
+
+	Announced int64          `json:"announced,omitempty"` // of the last announcement
+	Outbox    []Announcement `json:"outbox,omitempty"`    // not everybody was told yet; the newest last, at most KeepOutbox
+
+	Answers []receipt.Receipt `json:"answers,omitempty"` // to commands that named a key; the newest last, at most receipt.Keep
 }
 
 // Intent is weights decided at run time. They always differ from Basis: an intent that says what the

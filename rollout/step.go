@@ -28,6 +28,8 @@ func step(svc *config.Service, s State, e Event) (State, []Action, error) {
 		return stepJudged(svc, s, e)
 	case Ticked:
 		return stepTicked(svc, s, e)
+	case Answered:
+		return stepAnswered(svc, s, e)
 	case Elected:
 		return stepElected(s, e)
 	}
@@ -132,7 +134,7 @@ func (s State) record(svc *config.Service, before config.Weights, c change) (Sta
 	}
 	s.Recent = append(slices.Clone(s.Recent), d)
 	s.Recent = s.Recent[max(0, len(s.Recent)-keep):]
-	return s, []Action{Announce{Decision: d, Warn: c.warn}}
+	return s.announced(svc, d), []Action{Announce{Decision: d, Warn: c.warn}}
 }
 
 // utc drops what JSON would drop, so that a state equals itself after a restart.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/flags"
 )
 
 // trust is who may say where a request comes from and where it goes.
@@ -25,12 +26,14 @@ func contains(prefixes []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
-// Compile builds the table for a configuration and the intents by service name. Targets that keep their
-// service, pool and URL take their State from prev, which may be nil. Everything that can go wrong goes
+// Compile builds the table for a configuration, the intents by service name and the flags. Targets that
+// keep their service, pool and URL take their State from prev, which may be nil. A rule about a flag that is
+// not there never matches. Everything that can go wrong goes
 // wrong here: an error names the service and what does not fit, and prev stays as it was.
-func Compile(c *config.Config, in map[string]Intent, prev *Table) (*Table, error) {
+func Compile(c *config.Config, in map[string]Intent, f *flags.Set, prev *Table) (*Table, error) {
 	t := &Table{
 		Config:   c,
+		Flags:    f,
 		byName:   make(map[string]*Service, len(c.Services)),
 		exact:    map[string]*paths{},
 		wildcard: map[string]*paths{},
@@ -49,7 +52,22 @@ func Compile(c *config.Config, in map[string]Intent, prev *Table) (*Table, error
 			return nil, fmt.Errorf("service %s: %w", cs.Name, err)
 		}
 	}
+	for _, s := range t.Services {
+		t.compare(s)
+	}
 	return t, nil
+}
+
+// compare hangs a service that stands for a flag on the one whose requests are compared.
+func (t *Table) compare(s *Service) {
+	of, flag := t.byName[s.Config.Of], t.Flags.Flag(config.FlagOf(s.Name))
+	if of == nil || flag == nil {
+		return
+	}
+	of.Compared = append(of.Compared, &Comparison{
+		Flag: flag, Of: s, Off: s.Pool(config.VariantOff), On: s.Pool(config.VariantOn),
+	})
+	of.early = true
 }
 
 func (t *Table) compileService(cs *config.Service, in Intent, prev *Service) (*Service, error) {
@@ -76,8 +94,15 @@ func (t *Table) compileService(cs *config.Service, in Intent, prev *Service) (*S
 		s.Pools = append(s.Pools, p)
 	}
 	s.assignRoles(in)
-	s.compileSplit()
-	s.compileRules()
+	s.compileSplit(t.Flags)
+	s.compileRules(t.Flags)
+	for _, name := range cs.Flags {
+		if flag := t.Flags.Flag(name); flag != nil {
+			s.Told = append(s.Told, flag)
+			s.early = true
+		}
+	}
+	s.compileRatios()
 	return s, nil
 }
 
@@ -99,7 +124,7 @@ func compilePool(s *Service, cp *config.Pool, prev *Service) *Pool {
 			state = new(State)
 		}
 		p.Targets = append(p.Targets, &Target{
-			State: state, Pool: p, URL: ct.URL, Addr: addr, TLS: scheme == "https", Weight: ct.Weight,
+			State: state, Pool: p, URL: ct.URL, Addr: addr, TLS: scheme == "https", H2C: scheme == "h2c", Weight: ct.Weight,
 		})
 	}
 	p.ring = ring(p.Targets)
@@ -141,6 +166,9 @@ type paths struct {
 }
 
 func (t *Table) mount(s *Service) error {
+	if s.Config.Of != "" {
+		return nil // no request is sent to what stands for a flag
+	}
 	if len(s.Config.Hosts) == 0 {
 		return t.any.add(s, "any host")
 	}

@@ -70,7 +70,7 @@ func TestCompileRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := router.Compile(conf(tt.services...), tt.in, nil)
+			got, err := router.Compile(conf(tt.services...), tt.in, nil, nil)
 			if err == nil || got != nil {
 				t.Fatalf("got %v, %v, want an error", got, err)
 			}
@@ -197,7 +197,7 @@ func TestRefusedCompileChangesNothing(t *testing.T) {
 	c := conf(service(t, "web", "blue 100", "green 0"))
 	old := compile(t, c, nil, nil)
 	before := decide(t, old, get("", "/"), chance(0))
-	if _, err := router.Compile(c, intents{"web": {Weights: config.Weights{"grey": config.Full}}}, old); err == nil {
+	if _, err := router.Compile(c, intents{"web": {Weights: config.Weights{"grey": config.Full}}}, nil, old); err == nil {
 		t.Fatal("a weight of no pool was compiled")
 	}
 	if after := decide(t, old, get("", "/"), chance(0)); after != before {

@@ -52,7 +52,7 @@ func TestDecideWhileEverythingChanges(t *testing.T) {
 				w := config.Weight(r.IntN(10001))
 				in[s] = router.Intent{Weights: config.Weights{"blue": config.Full - w, "green": w}, Baseline: "blue"}
 			}
-			next, err := router.Compile(c, in, current.Load())
+			next, err := router.Compile(c, in, nil, current.Load())
 			if err != nil {
 				t.Errorf("Compile: %v", err)
 				return

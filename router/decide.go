@@ -11,6 +11,7 @@ type Header interface{ Get(name string) string }
 // Request is what a decision looks at. Its strings may alias a read buffer: Decide looks at them and
 // keeps none but Decision.Sticky.
 type Request struct {
+	Method string // as received
 	Host   string // as received, with or without port, in any case
 	Path   string // escaped, without query
 	Pool   string // the listener's pool or role; "" when weights decide
@@ -38,6 +39,9 @@ func (c Cause) String() string {
 
 // Drawn reports whether chance or a hash chose the pool.
 func (c Cause) Drawn() bool { return c == ByKey || c == ByChance }
+
+// FallsBack reports whether the baseline serves when the pool chosen cannot.
+func (c Cause) FallsBack() bool { return c >= ByRule }
 
 // Decision is where a request goes.
 type Decision struct {
@@ -77,17 +81,9 @@ func (t *Table) decideOdd(q *Request, rnd [2]uint64) (Decision, error) {
 }
 
 func (t *Table) decide(q *Request, path string, rnd [2]uint64) (Decision, error) {
-	s := t.match(q.Host, path)
-	if s == nil {
-		return Decision{}, ErrNoService
-	}
-	d := Decision{Service: s}
-	if len(s.sticky.keys) > 0 {
-		d.Sticky = s.sticky.find(q.Header)
-	}
-	d.Pool, d.Cause = t.choose(s, q, path, &d, rnd)
-	if d.Pool == nil {
-		return d, ErrNoPool
+	var d Decision
+	if err := t.assign(&d, q, path, rnd, nil); err != nil {
+		return d, err
 	}
 	d.aim(rnd[1])
 	if d.Target == nil {
@@ -96,26 +92,60 @@ func (t *Table) decide(q *Request, path string, rnd [2]uint64) (Decision, error)
 	return d, nil
 }
 
+// assign finds service and pool. It takes no turn of a pool and counts nothing, so that Explain may ask too:
+// that is what tr is for, nil else.
+func (t *Table) assign(d *Decision, q *Request, path string, rnd [2]uint64, tr *trace) error {
+	s := t.match(q.Host, path)
+	if s == nil {
+		return ErrNoService
+	}
+	d.Service = s
+	if len(s.sticky.keys) > 0 {
+		d.Sticky = s.sticky.find(q.Header)
+	}
+	d.Pool, d.Cause = t.choose(s, q, path, d, rnd, tr)
+	if d.Pool == nil {
+		return ErrNoPool
+	}
+	return nil
+}
+
 // choose asks the causes in order.
-func (t *Table) choose(s *Service, q *Request, path string, d *Decision, rnd [2]uint64) (*Pool, Cause) {
+func (t *Table) choose(s *Service, q *Request, path string, d *Decision, rnd [2]uint64, tr *trace) (*Pool, Cause) {
 	if q.Pool != "" {
 		return s.Resolve(q.Pool), ByListener
 	}
 	if name := t.override(q); name != "" {
 		return s.Resolve(name), ByOverride
 	}
-	if p := s.rule(path, d.Sticky, q.Header); p != nil {
-		return p, ByRule
-	}
-	if d.Sticky != "" {
-		return s.byKey(d.Sticky), ByKey
-	}
-	if s.sticky.issue != "" {
+	key := d.Sticky
+	mint := key == "" && s.sticky.issue != ""
+	if mint && s.early { // what a flag says of the first request holds for the next ones
 		d.Issue, d.ID = s.sticky.issue, rnd
 		var buf [mintedLen]byte
-		return s.byKey(string(AppendID(buf[:0], rnd))), ByKey
+		key, mint = string(AppendID(buf[:0], rnd)), false
+	}
+	if p := s.rule(path, key, q.Header, tr); p != nil {
+		return p, ByRule
+	}
+	if mint {
+		d.Issue, d.ID = s.sticky.issue, rnd
+		var buf [mintedLen]byte
+		key = string(AppendID(buf[:0], rnd))
+	}
+	if key != "" {
+		return s.byKey(key, tr), ByKey
 	}
 	return s.byChance(rnd[0]), ByChance
+}
+
+// User is the key of the request's user: the one it had or the one minted for it, appended to buf; empty when
+// there is none.
+func (d *Decision) User(buf []byte) []byte {
+	if d.Issue != "" && d.Sticky == "" {
+		return AppendID(buf, d.ID)
+	}
+	return append(buf, d.Sticky...)
 }
 
 // aim picks a target of the chosen pool, or one of the baseline. Who named a pool by hand wants that
@@ -124,7 +154,7 @@ func (d *Decision) aim(rnd uint64) {
 	if d.Target = d.Pool.Pick(rnd); d.Target != nil {
 		return
 	}
-	if base := d.Service.Baseline; d.Pool != base && d.Cause >= ByRule {
+	if base := d.Service.Baseline; d.Pool != base && d.Cause.FallsBack() {
 		d.Target = base.Pick(rnd)
 		d.Fallback = d.Target != nil
 	}

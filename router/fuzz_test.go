@@ -33,7 +33,7 @@ func FuzzDecide(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, host, path, pool, override, user, cookie, beta string, inside bool, r0, r1 uint64) {
 		c, in := randomConfig(seed)
-		tab, err := router.Compile(c, in, nil)
+		tab, err := router.Compile(c, in, nil, nil)
 		if err != nil {
 			t.Fatalf("Compile: %v", err)
 		}
@@ -55,6 +55,9 @@ func FuzzDecide(f *testing.F) {
 		got.err, want.err = nil, nil
 		if got != want {
 			t.Fatalf("%+v\ngot  %+v\nwant %+v", *q, got, want)
+		}
+		if x := tab.Explain(q, rnd); disagree(&x, &d, err) != "" {
+			t.Errorf("%+v: %s\nexplained %+v\ndecided %+v", *q, disagree(&x, &d, err), x, d)
 		}
 		if d.Target != nil && !ref.mayServe(c.Service(want.service), want.from, d.Target.URL) {
 			t.Errorf("picked %s of %s, which is %s", d.Target.URL, want.from, d.Target.Status())

@@ -75,7 +75,7 @@ type intents = map[string]router.Intent
 
 func compile(tb testing.TB, c *config.Config, in intents, prev *router.Table) *router.Table {
 	tb.Helper()
-	table, err := router.Compile(c, in, prev)
+	table, err := router.Compile(c, in, nil, prev)
 	if err != nil {
 		tb.Fatalf("Compile: %v", err)
 	}

@@ -34,6 +34,7 @@ type State struct {
 	status   atomic.Int32
 	_        [40]byte // requests count in flight on every core: keep that off the line of the status
 	inflight atomic.Int64
+	begun    atomic.Uint64
 }
 
 // Health is one finding about a target.
@@ -63,8 +64,14 @@ func (s *State) SetHealth(h Health) {
 // InFlight is how many requests the target serves now.
 func (s *State) InFlight() int64 { return s.inflight.Load() }
 
+// Begun is how many requests the target was given by this process.
+func (s *State) Begun() uint64 { return s.begun.Load() }
+
 // Begin counts a request in.
-func (s *State) Begin() { s.inflight.Add(1) }
+func (s *State) Begin() {
+	s.inflight.Add(1)
+	s.begun.Add(1)
+}
 
 // End counts a request out. Each Begin has one End.
 func (s *State) End() { s.inflight.Add(-1) }

@@ -1,14 +1,16 @@
 package router
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/switchback-proxy/switchback/bucket"
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/flags"
 )
 
-// maxKey bounds a sticky key: what is longer counts as absent.
-const maxKey = 256
+// MaxKey bounds a sticky key in bytes: what is longer counts as absent.
+const MaxKey = 256
 
 // sticky is where a service finds the key of a request.
 type sticky struct {
@@ -22,7 +24,7 @@ type share struct {
 	prefix string // what bucket.Of hashes before the key
 }
 
-func (s *Service) compileSplit() {
+func (s *Service) compileSplit(all *flags.Set) {
 	s.sticky.keys = s.Config.Sticky.Key
 	for _, k := range s.sticky.keys {
 		if k.IssueCookie != "" {
@@ -30,10 +32,16 @@ func (s *Service) compileSplit() {
 		}
 	}
 	seed := s.seed()
+	flag := all.Flag(s.Config.Sticky.Seed.Flag())
 	for _, p := range s.Pools {
-		if p != s.Baseline {
-			s.split = append(s.split, share{pool: p, prefix: seed + "/" + p.Name + "/"})
+		if p == s.Baseline {
+			continue
 		}
+		prefix := seed + "/" + p.Name + "/"
+		if flag != nil { // of two pools, so the cohorts are the flag's
+			prefix = flag.Prefix()
+		}
+		s.split = append(s.split, share{pool: p, prefix: prefix})
 	}
 }
 
@@ -45,26 +53,43 @@ func (s *Service) seed() string {
 	return s.Name
 }
 
+// SplitsLike reports whether two tables send the same users to the same pools as far as weights are the same.
+func (s *Service) SplitsLike(other *Service) bool {
+	return s.Baseline.Name == other.Baseline.Name && slices.EqualFunc(s.split, other.split, func(a, b share) bool {
+		return a.prefix == b.prefix && a.pool.Name == b.pool.Name
+	})
+}
+
 // find returns the first key present in a request, "" when there is none.
 func (s *sticky) find(h Header) string {
 	for i := range s.keys {
 		k := &s.keys[i]
-		switch {
-		case k.Header != "":
-			if v := h.Get(k.Header); v != "" && len(v) <= maxKey {
-				return v
-			}
-		case k.Cookie != "":
-			if v := cookie(h.Get("Cookie"), k.Cookie); v != "" && len(v) <= maxKey {
-				return v
-			}
-		case k.IssueCookie != "":
-			if v := cookie(h.Get("Cookie"), k.IssueCookie); isMinted(v) {
-				return v
-			}
+		if v := read(k, h); v != "" && accepts(k, v) {
+			return v
 		}
 	}
 	return ""
+}
+
+// read is what a request has where a key may be.
+func read(k *config.StickyKey, h Header) string {
+	switch {
+	case k.Header != "":
+		return h.Get(k.Header)
+	case k.Cookie != "":
+		return cookie(h.Get("Cookie"), k.Cookie)
+	case k.IssueCookie != "":
+		return cookie(h.Get("Cookie"), k.IssueCookie)
+	}
+	return ""
+}
+
+// accepts reports whether a value is a key. Of a cookie that is issued only what was issued is.
+func accepts(k *config.StickyKey, v string) bool {
+	if k.IssueCookie != "" {
+		return isMinted(v)
+	}
+	return len(v) <= MaxKey
 }
 
 // mintedLen is a 128-bit id in hexadecimal.
@@ -102,7 +127,7 @@ func cookie(field, name string) string {
 
 // byKey walks the pools other than the baseline in file order: each takes its share of what is left, so
 // raising one pool's weight only moves users to it.
-func (s *Service) byKey(key string) *Pool {
+func (s *Service) byKey(key string, tr *trace) *Pool {
 	remaining := uint64(config.Full)
 	for i := range s.split {
 		p := s.split[i].pool
@@ -110,7 +135,12 @@ func (s *Service) byKey(key string) *Pool {
 			continue
 		}
 		w := uint64(p.Weight) //nolint:gosec // a weight lies in 0–10000
-		if bucket.Below(bucket.Of(s.split[i].prefix, key), w, remaining) {
+		position := bucket.Of(s.split[i].prefix, key)
+		taken := bucket.Below(position, w, remaining)
+		if tr != nil {
+			tr.turn(&s.split[i], position, remaining, taken)
+		}
+		if taken {
 			return p
 		}
 		remaining -= w

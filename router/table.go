@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/flags"
 )
 
 // Intent is what the durable state says of a service.
@@ -21,6 +22,7 @@ type Intent struct {
 // the atomics in each target's State.
 type Table struct {
 	Config   *config.Config
+	Flags    *flags.Set // nil: none
 	Services []*Service // in file order
 	Pools    []*Pool    // every pool of every service; Pool.Index is its place here
 
@@ -39,11 +41,23 @@ type Service struct {
 	Weights   config.Weights // in force
 	Revision  int64          // of the state they come from
 	Baseline  *Pool
-	Candidate *Pool // nil when there is none
+	Candidate *Pool         // nil when there is none
+	Told      []*flags.Flag // whose variants upstream is told
+	Compared  []*Comparison // flags under the judge whose users' requests are compared here
 
 	sticky sticky
+	early  bool // a key is minted before the rules: a flag asks for it
 	rules  []rule
 	split  []share // the pools other than the baseline, in file order
+	ratios []config.Check
+}
+
+// Comparison is a flag whose rollout compares the requests of a service. Of stands for the flag's percentage:
+// Off and On are its pools.
+type Comparison struct {
+	Flag    *flags.Flag
+	Of      *Service
+	Off, On *Pool
 }
 
 // Pool is one pool of a service.
@@ -67,6 +81,7 @@ type Target struct {
 	URL    string // scheme://host:port
 	Addr   string // host:port
 	TLS    bool   // https
+	H2C    bool   // HTTP/2 without TLS
 	Weight int
 }
 
@@ -95,6 +110,9 @@ func (s *Service) Pool(name string) *Pool {
 	}
 	return nil
 }
+
+// EarlyKey reports whether a user without a key gets one before the rules are asked, because flags ask for it.
+func (s *Service) EarlyKey() bool { return s.early }
 
 // Idle is the pool that is not live: the candidate if there is one, else the only pool with weight 0,
 // else nil.

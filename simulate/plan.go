@@ -78,6 +78,9 @@ func (p *Plan) check() error {
 	if p.Latency.P50 < 0 || p.Latency.P99 < p.Latency.P50 {
 		errs = append(errs, fmt.Errorf("a p99 of %v lies below a p50 of %v", p.Latency.P99, p.Latency.P50))
 	}
+	if len(playable(p.Service.Rollout.Checks)) == 0 {
+		errs = append(errs, errors.New("every check is about something from outside, which is not known here"))
+	}
 	policy := rollout.Policy(p.Service.Rollout)
 	if err := policy.Validate(); err != nil {
 		errs = append(errs, err)

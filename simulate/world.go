@@ -3,6 +3,7 @@ package simulate
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/judge"
@@ -45,9 +46,13 @@ type client struct {
 // newWorld draws the clients and watches the baseline for a while.
 func newWorld(p *Plan, r *rand.Rand) *world {
 	w := &world{
-		plan: p, service: *p.Service, policy: rollout.Policy(p.Service.Rollout),
+		plan: p, service: *p.Service,
 		baseline: newLaw(p.latency(), 1), worse: newLaw(p.latency(), p.slower()),
 	}
+	alone := *p.Service.Rollout // virtual time knows neither office hours nor pipelines
+	alone.Windows, alone.Gates, alone.Announce = nil, nil, nil
+	alone.Checks = playable(alone.Checks)
+	w.service.Rollout, w.policy = &alone, rollout.Policy(&alone)
 	w.service.Pools = append([]config.Pool(nil), p.Service.Pools...)
 	for i := range w.service.Pools {
 		w.service.Pools[i].Version = "" // a plan may be played before the next version is written down
@@ -62,6 +67,12 @@ func newWorld(p *Plan, r *rand.Rand) *world {
 		w.memory.Learn(&w.policy, source.second(weather{baseline: w.baseline, worse: w.baseline, change: Change{Ratio: 1}}))
 	}
 	return w
+}
+
+// playable are the checks of what a plan knows: failures and latencies. Nothing is known of processors,
+// databases, customers and other systems.
+func playable(checks []config.Check) []config.Check {
+	return slices.DeleteFunc(slices.Clone(checks), func(c config.Check) bool { return c.Kind != "" })
 }
 
 func drawClients(r *rand.Rand) []client {

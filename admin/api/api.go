@@ -36,8 +36,9 @@ type State struct {
 // Service is one service as GET /v1/services/{service} shows it. Weights are percent.
 type Service struct {
 	Name     string          `json:"name"`
-	Revision int64           `json:"revision"` // of the traffic state; If-Match compares with it
-	Why      string          `json:"why"`      // the sentence behind the weights in force
+	Flag     string          `json:"flag,omitempty"` // of a service that stands for the percentage of a flag
+	Revision int64           `json:"revision"`       // of the traffic state; If-Match compares with it
+	Why      string          `json:"why"`            // the sentence behind the weights in force
 	Roles    Roles           `json:"roles"`
 	Weights  Layers          `json:"weights"`
 	Paused   *Pause          `json:"paused"`
@@ -137,19 +138,27 @@ type Change struct {
 	InFlight map[string]int64 `json:"in_flight"`         // on each pool that lost all its weight
 	Drained  *bool            `json:"drained,omitempty"` // with wait: whether it ended in time
 	Undo     string           `json:"undo"`
-	Durable  bool             `json:"durable"` // false only for a rollback the store has not taken yet
+	Durable  bool             `json:"durable"`           // false only for a rollback the store has not taken yet
+	DryRun   bool             `json:"dry_run,omitempty"` // true: nothing was changed, Weights and Changed say what would be
+	Replayed bool             `json:"-"`                 // the answer of an earlier request with the same Idempotency-Key
 }
 
 // Reload is the answer of POST /v1/config/reload: the file is in force.
 type Reload struct {
-	Digest  string   `json:"digest"`
-	Changed bool     `json:"changed"`
-	Moved   []Change `json:"moved"` // services whose weights in force changed
+	Digest   string   `json:"digest"`
+	Changed  bool     `json:"changed"`
+	Moved    []Change `json:"moved"`             // services whose weights in force changed
+	DryRun   bool     `json:"dry_run,omitempty"` // true: nothing was changed, the rest says what would be
+	Replayed bool     `json:"-"`                 // see Change
 }
 
 // Call is who makes a request and on what condition.
 type Call struct {
 	By      string // token name, or "anonymous" without tokens
 	From    string // remote address, or "unix"
+	Reason  string // why, where no request says it
 	IfMatch int64  // revision the caller expects; 0: any
+	Key     string // of a write: the same again gets the answer of the first; "": none
+	Request string // identifies what is asked, with Key
+	DryRun  bool   // of a write: say what it would do
 }

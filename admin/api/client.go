@@ -38,7 +38,11 @@ type Client struct {
 	name  string // base as given, for people
 	base  *url.URL
 	token string
-	match int64
+	match string        // tag or "*"; "": any
+	keyed bool          // writes name a key
+	key   string        // "": each its own
+	dry   bool          // writes change nothing
+	pause time.Duration // between two sendings of a write
 	http  *http.Client
 }
 
@@ -58,7 +62,7 @@ func NewClient(base, token string) (*Client, error) {
 	if strings.ContainsFunc(token, unicode.IsControl) {
 		return nil, errors.New("the token has a control character")
 	}
-	return &Client{name: base, base: u, token: token, http: &http.Client{
+	return &Client{name: base, base: u, token: token, pause: resendPause, http: &http.Client{
 		Transport: &http.Transport{DialContext: dial, ForceAttemptHTTP2: true, TLSHandshakeTimeout: dialTimeout},
 		// A redirect would send the token, and a command, to somewhere else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -68,8 +72,16 @@ func NewClient(base, token string) (*Client, error) {
 // Matching returns a client whose writes are refused with TypeStaleRevision unless the service is at
 // that revision; 0 is any.
 func (c *Client) Matching(revision int64) *Client {
+	if revision == 0 {
+		return c.tagged("")
+	}
+	return c.tagged(strconv.FormatInt(revision, 10))
+}
+
+// tagged returns a client whose writes want what is there to have that tag; "*" any, "" nothing.
+func (c *Client) tagged(tag string) *Client {
 	d := *c
-	d.match = revision
+	d.match = tag
 	return &d
 }
 
@@ -136,6 +148,11 @@ func (c *Client) Approve(ctx context.Context, service string, q CommandRequest) 
 	return call[Change](ctx, c, http.MethodPost, servicePath(service, "rollout", "approve"), q)
 }
 
+// OpenGate opens the gate that a rollout waits for.
+func (c *Client) OpenGate(ctx context.Context, service string, q OpenGateRequest) (Change, error) {
+	return call[Change](ctx, c, http.MethodPost, servicePath(service, "rollout", "open-gate"), q)
+}
+
 // StepBack returns a rollout to the step before; from the first one it ends.
 func (c *Client) StepBack(ctx context.Context, service string, q CommandRequest) (Change, error) {
 	return call[Change](ctx, c, http.MethodPost, servicePath(service, "rollout", "step-back"), q)
@@ -167,7 +184,7 @@ func call[A any](ctx context.Context, c *Client, method, path string, body any) 
 	if err != nil {
 		return answer, fmt.Errorf("ask the admin API: %w", err)
 	}
-	res, err := c.http.Do(r)
+	res, err := c.send(r)
 	if err != nil {
 		return answer, unanswered(ctx, c, err)
 	}
@@ -190,25 +207,35 @@ func call[A any](ctx context.Context, c *Client, method, path string, body any) 
 
 func (c *Client) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
 	var content io.Reader
-	if body != nil {
+	media := "application/json"
+	if text, ok := body.(yamlText); ok {
+		content, media = bytes.NewReader(text), "application/yaml"
+	} else if body != nil {
 		b, err := json.Marshal(body)
 		if err != nil {
 			return nil, err
 		}
 		content = bytes.NewReader(b)
 	}
+	if c.dry && writes(method, path) {
+		path += "?dry_run=true"
+	}
 	r, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.base.String(), "/")+"/"+path, content)
 	if err != nil {
 		return nil, err
 	}
 	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Content-Type", media)
 	}
 	if c.token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	if c.match != 0 && body != nil {
-		r.Header.Set("If-Match", strconv.Quote(strconv.FormatInt(c.match, 10)))
+	switch {
+	case body == nil || c.match == "":
+	case c.match == "*":
+		r.Header.Set("If-Match", c.match)
+	default:
+		r.Header.Set("If-Match", strconv.Quote(c.match))
 	}
 	return r, nil
 }

@@ -71,6 +71,9 @@ func TestMethodsAskTheirEndpoints(t *testing.T) {
 		}},
 		{`POST /v1/services/s/rollout/approve {"reason":"r"}`, func() error { return drop(c.Approve(ctx, "s", q)) }},
 		{`POST /v1/services/s/rollout/step-back {"reason":"r"}`, func() error { return drop(c.StepBack(ctx, "s", q)) }},
+		{`POST /v1/services/s/rollout/open-gate {"gate":"promote","reason":"r"}`, func() error {
+			return drop(c.OpenGate(ctx, "s", api.OpenGateRequest{Gate: "promote", Reason: "r"}))
+		}},
 		{"GET /v1/services/s/rollout", func() error { return drop(c.Rollout(ctx, "s")) }},
 		{"GET /v1/services/s/rollouts", func() error { return drop(c.Rollouts(ctx, "s")) }},
 		{"GET /v1/services/s/plan", func() error { return drop(c.Plan(ctx, "s")) }},

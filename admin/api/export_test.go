@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"time"
 )
 
 // NewPipeClient is a client whose only connection is conn.
@@ -15,3 +16,6 @@ func NewPipeClient(conn net.Conn) *Client {
 		http: &http.Client{Transport: &http.Transport{DialContext: dial}},
 	}
 }
+
+// SetResendPause changes how long a client waits before it sends a write again.
+func SetResendPause(c *Client, d time.Duration) { c.pause = d }

@@ -19,7 +19,7 @@ type Rollout struct {
 	Least     string    `json:"least"`    // the step lasts at least this long
 	Deadline  string    `json:"deadline"` // of the step
 	Approved  bool      `json:"approved"`
-	Awaits    string    `json:"awaits"`   // "approval": all is proven but a person's yes; "resume": paused; "data": undecided at the deadline; "": it goes on by itself
+	Awaits    string    `json:"awaits"`   // "approval": all is proven but a person's yes; "resume": paused, or its flag is killed; "data": undecided at the deadline; "gate": a gate stays closed; "": it goes on by itself
 	Waiting   string    `json:"waiting"`  // what the step waits for, and about how long; "" when nothing
 	Sentence  string    `json:"sentence"` // the last decision, with its numbers
 	Checks    []Check   `json:"checks"`
@@ -39,6 +39,7 @@ const (
 	AwaitsApproval = "approval"
 	AwaitsResume   = "resume"
 	AwaitsData     = "data"
+	AwaitsGate     = "gate"
 )
 
 // Running reports whether r is still under way; a nil Rollout is not.
@@ -62,6 +63,11 @@ type Check struct {
 	Candidate Counts  `json:"candidate"`
 	Baseline  Counts  `json:"baseline"`
 	Waiting   string  `json:"waiting,omitempty"`
+
+	Observed     bool       `json:"observed,omitempty"`      // shown, decides nothing
+	Values       []float64  `json:"values,omitempty"`        // of single values the last: the candidate's, and the baseline's if there is one
+	Error        string     `json:"error,omitempty"`         // of the last look at a value from outside
+	MissingSince *time.Time `json:"missing_since,omitempty"` // no value could be had since; it is not promoted meanwhile
 }
 
 // Counts is requests and how many of them were bad.
@@ -92,6 +98,13 @@ type PromoteRequest struct {
 	Reason string `json:"reason"`
 }
 
+// OpenGateRequest is the body of POST …/rollout/open-gate. Gate is start, promote or finish; "" is the one
+// that is asked. It needs a reason.
+type OpenGateRequest struct {
+	Gate   string `json:"gate,omitempty"`
+	Reason string `json:"reason"`
+}
+
 // Plan says what each step of a rollout will need at the present rate of traffic.
 type Plan struct {
 	Service  string     `json:"service"`
@@ -119,20 +132,28 @@ type PlanNeed struct {
 	Time     string  `json:"time"`
 }
 
-// Event is one decision about a service.
+// Event is something that happened: a decision about a service or a flag, or a change of the configuration, of
+// health, of the state or of the node. What it is not about is left empty.
 type Event struct {
 	ID       string    `json:"id"` // grows; the value of Last-Event-ID
 	At       time.Time `json:"at"`
 	Service  string    `json:"service"`
-	Type     string    `json:"type"` // one of the Event constants, or one that is younger than this client
-	By       string    `json:"by"`
-	From     string    `json:"from"`
+	Flag     string    `json:"flag,omitempty"`   // of a decision about a flag, which has no service
+	Pool     string    `json:"pool,omitempty"`   // of the service, when the event is about its health
+	Target   string    `json:"target,omitempty"` // URL
+	Type     string    `json:"type"`             // one of the Event constants, or one that is younger than this client
+	By       string    `json:"by"`               // who: a token's name, "file", "SIGHUP", "switchback"
+	From     string    `json:"from"`             // address; "" for what came from no network
 	Reason   string    `json:"reason"`
 	Sentence string    `json:"sentence"`
 	Before   Weights   `json:"before"`
 	After    Weights   `json:"after"`
+	Was      string    `json:"was,omitempty"`     // a status, or the digest of a configuration
+	Is       string    `json:"is,omitempty"`      // the same, afterwards
+	Error    string    `json:"error,omitempty"`   // what was found wrong
+	Count    int       `json:"count,omitempty"`   // the event stands for so many like it
 	Rollout  string    `json:"rollout,omitempty"` // its id
-	Version  string    `json:"version,omitempty"` // of the rollout's candidate
+	Version  string    `json:"version,omitempty"` // of the rollout's candidate, or of this program
 	Step     int       `json:"step,omitempty"`
 	Checks   []Check   `json:"checks,omitempty"` // the numbers behind a decision of the judge
 }
@@ -149,12 +170,45 @@ const (
 	EventStep       = "rollout.step" // forward or back
 	EventBaking     = "rollout.baking"
 	EventApproved   = "rollout.approved"
-	EventHeld       = "rollout.held"      // a failure that waits for a person
-	EventUndecided  = "rollout.undecided" // the deadline of a step passed
-	EventEvidence   = "rollout.evidence"  // the file changed what evidence rests on
+	EventGateAsked  = "rollout.gate_asked"
+	EventGateOpened = "rollout.gate_opened" // by its answer or a person
+	EventGateClosed = "rollout.gate_closed" // asked in vain; waits for a person
+	EventHeld       = "rollout.held"        // a failure that waits for a person
+	EventUndecided  = "rollout.undecided"   // the deadline of a step passed
+	EventEvidence   = "rollout.evidence"    // the file changed what evidence rests on
 	EventPromoted   = "rollout.promoted"
 	EventRolledBack = "rollout.rolled_back"
 	EventSuperseded = "rollout.superseded"
+
+	EventFlagSet      = "flag.set"
+	EventFlagDropped  = "flag.dropped" // the file's definition counts again, or a flag of run time is gone
+	EventFlagKilled   = "flag.killed"
+	EventFlagRestored = "flag.restored"
+	EventFlagFile     = "flag.file" // the file's definition changed and won
+
+	EventConfigLoaded  = "config.loaded"  // a file is in force
+	EventConfigRefused = "config.refused" // the newest file is not, and why
+	EventConfigWaiting = "config.waiting" // a valid file waits for targets
+
+	EventTargetUp   = "target.up"
+	EventTargetDown = "target.down"
+	EventPoolEmpty  = "pool.empty" // no target of it is up
+	EventPoolReady  = "pool.ready" // one is again
+
+	EventStateRefused    = "state.refused"    // the store takes no writes
+	EventStateAccepted   = "state.accepted"   // it does again
+	EventStateWritten    = "state.written"    // what was in force without being durable is
+	EventStateSuperseded = "state.superseded" // what was in force without being durable gave way to another decision
+	EventStateVanished   = "state.vanished"   // the store lost a state, which is written again
+	EventStateRecovered  = "state.recovered"  // at the start, from the copy
+	EventStateLost       = "state.lost"       // at the start
+
+	EventNodeStarted   = "node.started"
+	EventNodeStopping  = "node.stopping"
+	EventNodeLeading   = "node.leading"
+	EventNodeFollowing = "node.following" // another node leads
+
+	EventAdminRefused = "admin.refused" // requests to the admin API, in bulk
 )
 
 // Events is a page of events, oldest first.

@@ -67,6 +67,9 @@ func listenerText(l config.Listener) string {
 	if l.TLS != nil {
 		text += ", TLS"
 	}
+	if l.H2C {
+		text += ", h2c"
+	}
 	if l.Pool != "" {
 		text += ", always " + l.Pool
 	}

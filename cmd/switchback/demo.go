@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 	"github.com/switchback-proxy/switchback/admin/api"
 	"github.com/switchback-proxy/switchback/demo"
@@ -29,15 +30,18 @@ const (
 	demoReady   = 10 * time.Second
 )
 
-func newDemoCommand() *cobra.Command {
+func (a *app) demoCommand() *cobra.Command {
 	var length time.Duration
 	var fault string
+	var plain bool
 	cmd := &cobra.Command{
-		Use:   "demo [--for 30s] [--fault errors=5%]",
+		Use:   "demo [--for 30s] [--fault errors=5%] [--plain]",
 		Short: "Watch a new version promote itself, or go back by itself",
 		Long: `Start two versions of a small service on free local ports, traffic and switchback in front of them. A healthy version
-promotes itself step by step; a faulty one is rolled back by itself. Then cut over and roll back by hand, and show
-what the users saw. Ctrl-C ends it early. Nothing is left behind.`,
+promotes itself step by step; a faulty one is rolled back by itself. On a terminal single keys shift traffic, break
+the new version, cut over and roll back; each shows the command that it stands for, and q ends it. Elsewhere, and
+with --plain, it goes on by itself to a cutover and a rollback by hand. In the end it shows what the users saw.
+Ctrl-C ends it early. Nothing is left behind.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := demo.ParseFault(fault)
@@ -52,17 +56,29 @@ what the users saw. Ctrl-C ends it early. Nothing is left behind.`,
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
+			if in, out, ok := a.conversation(cmd); ok && !plain {
+				if cmd.Flags().Changed("for") {
+					ctx, stop = context.WithTimeout(ctx, length)
+					defer stop()
+				}
+				return runLiveDemo(ctx, in, out, a.paint(), f)
+			}
 			return runDemo(ctx, cmd.OutOrStdout(), length, f)
 		},
 	}
-	cmd.Flags().DurationVar(&length, "for", demoLength, "how `long` it takes")
-	cmd.Flags().StringVar(&fault, "fault", "", "what the new version does wrong: `errors=5%`, latency=200ms")
+	cmd.Flags().DurationVar(&length, "for", demoLength, "how `long` it takes; on a terminal it goes on until q unless this is given")
+	cmd.Flags().StringVar(&fault, "fault", "", "what the new version does wrong: `errors=5%`, latency=200ms, hang=10%")
+	cmd.Flags().BoolVar(&plain, "plain", false, "lines instead of the live view, as without a terminal")
 	return cmd
 }
 
 // stage is a demonstration under way.
 type stage struct {
 	out    io.Writer
+	live   bool // on a terminal, for as long as somebody looks
+	fault  demo.Fault
+	front  string // URLs of the listener and the admin API
+	admin  string
 	blue   []*demo.Upstream
 	green  []*demo.Upstream
 	load   *demo.Load
@@ -75,20 +91,35 @@ type stage struct {
 
 var demoPools = []string{"blue", "green"}
 
-// runDemo builds the stage in a temporary folder, plays, and takes everything down again.
-func runDemo(ctx context.Context, out io.Writer, length time.Duration, f demo.Fault) (err error) {
+// runDemo plays the script in lines.
+func runDemo(ctx context.Context, out io.Writer, length time.Duration, f demo.Fault) error {
+	s := &stage{out: out, length: length, fault: f}
+	return s.run(ctx, func(ctx context.Context) error {
+		s.introduce()
+		return s.script(ctx)
+	})
+}
+
+// runLiveDemo shows the stage on a terminal and lets keys play.
+func runLiveDemo(ctx context.Context, in io.Reader, out io.Writer, p paint, f demo.Fault) error {
+	s := &stage{out: out, live: true, fault: f}
+	return s.run(ctx, func(ctx context.Context) error { return s.interact(ctx, in, out, os.Environ(), p) })
+}
+
+// run builds the stage in a temporary folder, has it played, and takes everything down again.
+func (s *stage) run(ctx context.Context, play func(context.Context) error) (err error) {
 	dir, err := os.MkdirTemp("", "switchback-demo-")
 	if err != nil {
 		return fmt.Errorf("make a folder for the demo: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	s := &stage{out: out, length: length, events: make(chan api.Event, 16)}
+	s.events = make(chan api.Event, 16)
 	defer s.closeUpstreams()
 	if err := s.openUpstreams(); err != nil {
 		return err
 	}
 	file := filepath.Join(dir, "switchback.yaml")
-	if err := os.WriteFile(file, []byte(s.file(dir, f)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(s.file(dir)), 0o600); err != nil {
 		return err
 	}
 	n, err := openNode(ctx, file, nodeOptions{Log: zap.NewNop(), Level: zap.NewAtomicLevel(), Version: buildVersion()})
@@ -102,7 +133,7 @@ func runDemo(ctx context.Context, out io.Writer, length time.Duration, f demo.Fa
 		stop()
 		err = errors.Join(err, <-ended)
 	}()
-	return s.play(run, n, f)
+	return s.play(run, n, play)
 }
 
 func (s *stage) openUpstreams() error {
@@ -131,9 +162,12 @@ func (s *stage) closeUpstreams() {
 }
 
 // file is what a user would write for this. Steps are as long as the demonstration allows.
-func (s *stage) file(dir string, f demo.Fault) string {
-	checks := "errors: {max_increase: 0.5}"
-	if f.Latency > 0 {
+func (s *stage) file(dir string) string {
+	checks, step := "errors: {max_increase: 0.5}", max(s.length/12, time.Second)
+	switch {
+	case s.live:
+		checks, step = checks+", p50: {max_ratio: 1.5}", liveStep
+	case s.fault.Latency > 0:
 		checks += ", p50: {}, p95: {}, p99: {}"
 	}
 	return fmt.Sprintf(`listeners: {web: {address: "127.0.0.1:0"}}
@@ -148,10 +182,11 @@ services:
     weights: {blue: 100, green: 0}
     sticky: {key: [{header: X-User-ID}]}
     health: {path: /healthz, every: 1s}
+    timeouts: {response_header: 2s}
     rollout:
       steps: [{weight: 10, for: %[4]s}, {weight: 25, for: %[4]s}, {weight: 50, for: %[4]s}, {weight: 100, for: 1s}]
       checks: {%[5]s}
-`, filepath.Join(dir, "state"), urls(s.blue), urls(s.green), max(s.length/12, time.Second), checks)
+`, filepath.Join(dir, "state"), urls(s.blue), urls(s.green), step, checks)
 }
 
 func urls(list []*demo.Upstream) string {
@@ -162,15 +197,19 @@ func urls(list []*demo.Upstream) string {
 	return strings.Join(out, ", ")
 }
 
-// play runs the load and the stream of events beside the script.
-func (s *stage) play(ctx context.Context, n *node, f demo.Fault) error {
-	front := n.listeners[0].Addr().String()
+// play runs the load and the stream of events beside what is played.
+func (s *stage) play(ctx context.Context, n *node, play func(context.Context) error) error {
+	s.front, s.admin = "http://"+n.listeners[0].Addr().String(), "http://"+n.adminListener.Addr().String()
+	clients := 64
+	if s.live || s.fault.Hang > 0 {
+		clients = 256 // a version that is slow for everybody keeps so many waiting
+	}
 	var err error
-	if s.client, err = api.NewClient("http://"+n.adminListener.Addr().String(), ""); err != nil {
+	if s.client, err = api.NewClient(s.admin, ""); err != nil {
 		return err
 	}
 	if s.load, err = demo.NewLoad(demo.LoadOptions{
-		URL: "http://" + front + "/", Rate: demoRate, Clients: 64, Users: demoUsers,
+		URL: s.front + "/", Rate: demoRate, Clients: clients, Users: demoUsers,
 		Pools: map[string]string{"1.0": "blue", "2.0": "green"},
 	}); err != nil {
 		return err
@@ -178,13 +217,11 @@ func (s *stage) play(ctx context.Context, n *node, f demo.Fault) error {
 	if err := s.waitReady(ctx); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(s.out, "switchback   http://%s   admin http://%s\nblue  1.0    %s\ngreen 2.0    %s\n%d requests a second from %d users; green gets 10, 25, 50, 100 %%, each proven to fail at most 0.5 points more\n",
-		front, n.adminListener.Addr(), urls(s.blue), urls(s.green), demoRate, demoUsers)
 	running, stop := context.WithCancel(ctx)
 	var beside sync.WaitGroup
 	beside.Go(func() { s.load.Run(running) })
 	beside.Go(func() { s.follow(running) })
-	err = s.script(ctx, f)
+	err = play(ctx)
 	stop()
 	beside.Wait()
 	if err != nil && ctx.Err() == nil { // ctrl-C is a good end: the table has what was seen
@@ -192,6 +229,12 @@ func (s *stage) play(ctx context.Context, n *node, f demo.Fault) error {
 	}
 	_, _ = fmt.Fprintln(s.out)
 	return demo.WriteTable(s.out, demoPools, s.rows)
+}
+
+// introduce says what there is.
+func (s *stage) introduce() {
+	_, _ = fmt.Fprintf(s.out, "switchback   %s   admin %s\nblue  1.0    %s\ngreen 2.0    %s\n%d requests a second from %d users; green gets 10, 25, 50, 100 %%, each proven to fail at most 0.5 points more\n",
+		s.front, s.admin, urls(s.blue), urls(s.green), demoRate, demoUsers)
 }
 
 // follow hands events to the script until ctx ends.
@@ -224,3 +267,14 @@ func (s *stage) waitReady(ctx context.Context) error {
 		}
 	}
 }
+
+// conversation is the terminal that the demo is called from, if somebody looks at it and can answer.
+func (a *app) conversation(cmd *cobra.Command) (in, out *os.File, ok bool) {
+	in, readable := cmd.InOrStdin().(*os.File)
+	out, writable := cmd.OutOrStdout().(*os.File)
+	ok = readable && writable && a.output == "text" && a.env("TERM") != "dumb" && term.IsTerminal(in.Fd()) && term.IsTerminal(out.Fd())
+	return in, out, ok
+}
+
+// paint has colours unless NO_COLOR is set to anything.
+func (a *app) paint() paint { return paint{colour: a.env("NO_COLOR") == ""} }

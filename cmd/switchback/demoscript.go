@@ -14,14 +14,14 @@ func share(blue, green float64) api.Weights { return api.Weights{"blue": blue, "
 
 // script is the story. A healthy version promotes itself step by step. A faulty one goes back by itself, is
 // repaired, and promotes itself then. What time is left a person uses to switch by hand.
-func (s *stage) script(ctx context.Context, f demo.Fault) error {
+func (s *stage) script(ctx context.Context) error {
 	s.began = time.Now()
 	s.open("as the file says", share(100, 0), "")
 	if err := s.watch(ctx, s.beat(), nil); err != nil {
 		return err
 	}
-	s.setFault(f)
-	end, err := s.rollout(ctx, f)
+	s.setFault(s.fault)
+	end, err := s.rollout(ctx, s.fault)
 	if err != nil {
 		return err
 	}
@@ -126,9 +126,11 @@ func (s *stage) rollback(ctx context.Context) error {
 func (s *stage) open(phase string, weights api.Weights, command string) {
 	s.load.Begin() // what was sent before the change and not taken counts for nobody
 	s.rows = append(s.rows, demo.Row{Phase: phase, Weights: weights})
-	if len(s.rows) == 1 {
+	switch {
+	case s.live:
+	case len(s.rows) == 1:
 		_, _ = fmt.Fprintf(s.out, "\n%s\n", phase)
-	} else if command != "" {
+	case command != "":
 		_, _ = fmt.Fprintf(s.out, "\n%s   $ %s\n", phase, command)
 	}
 }

@@ -12,9 +12,10 @@ func (a *app) eventsCommand() *cobra.Command {
 	var follow bool
 	cmd := &cobra.Command{
 		Use:   "events [service]",
-		Short: "Show what was decided, by whom and why",
-		Long:  "Show what was decided, by whom and why, oldest first. Without a service it is of all services.",
-		Args:  cobra.MaximumNArgs(1),
+		Short: "Show what happened, by whom and why",
+		Long: "Show what happened, by whom and why, oldest first: decisions about traffic and flags, and changes of the\n" +
+			"configuration, of health, of the state and of the node. With a service it is what is about that one.",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -79,9 +80,20 @@ func (a *app) follow(cmd *cobra.Command, c *api.Client, q api.EventsQuery, known
 	}
 }
 
+// about is the service or the flag of an event, or the node, which has the rest.
+func about(e api.Event) string {
+	switch {
+	case e.Flag != "":
+		return "flag " + e.Flag
+	case e.Service != "":
+		return e.Service
+	}
+	return "node"
+}
+
 // event writes one event: its facts, and below what was said about it.
 func (p *page) event(e api.Event, indent string) {
-	row := e.At.UTC().Format(time.RFC3339) + "  " + clean(e.Service) + "  " + clean(e.Type)
+	row := e.At.UTC().Format(time.RFC3339) + "  " + clean(about(e)) + "  " + clean(e.Type)
 	if from, to := weights(e.Before, nil), weights(e.After, nil); to != "" {
 		row += "  " + to
 		if from != "" && from != to {

@@ -21,11 +21,14 @@ var errStopping = errors.New("shutting down")
 // Swap puts a table in force on the data path; with a new file also what else follows it live.
 func (n *node) Swap(t *router.Table) {
 	n.proxy.Swap(t)
+	n.flags.Swap(t.Flags)
 	before := n.table.Swap(t)
 	if before == nil || before.Config == t.Config {
 		return
 	}
 	n.setLevel(t.Config)
+	n.metrics.ShowExemplars(t.Config.Metrics.Exemplars)
+	n.out.Allow(t.Config.Outbound.Allow)
 	if err := n.admin.Swap(t.Config.Admin); err != nil {
 		n.log.Error("admin hosts and tokens kept", zap.Error(err))
 	}
@@ -64,8 +67,11 @@ func needRestart(started, now *config.Config) []string {
 
 // deliver hands what the watcher read to control.
 func (n *node) deliver(ctx context.Context, l config.Loaded) {
+	if l.Poked {
+		ctx = control.Signalled(ctx)
+	}
 	if l.Err != nil {
-		n.control.Invalid(l.Digest, l.Err)
+		n.control.Invalid(ctx, l.Digest, l.Err)
 		return
 	}
 	// What becomes of the file is logged and shown by control.

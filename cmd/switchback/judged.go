@@ -40,6 +40,8 @@ func holdup(s api.Service) string {
 		return "paused"
 	case r.Awaits == api.AwaitsApproval:
 		return "needs approval: switchback rollout approve " + s.Name
+	case r.Awaits == api.AwaitsGate:
+		return waiting + "   open it: switchback rollout open-gate " + s.Name + " --reason …"
 	case r.Awaits == api.AwaitsData:
 		return strings.TrimSuffix("undecided at the deadline: "+waiting, ": ")
 	case waiting != "":
@@ -56,11 +58,37 @@ func (p *page) checks(checks []api.Check, candidate, baseline, indent string) {
 	rows := [][]string{{indent + "check", "verdict", "for", "against", candidate + " bad", baseline + " bad", ""}}
 	for _, c := range checks {
 		rows = append(rows, []string{
-			indent + clean(c.Name), clean(c.Verdict), odds(c.For), odds(c.Against),
-			counts(c.Candidate), counts(c.Baseline), clean(c.Waiting),
+			indent + clean(c.Name), verdict(c), odds(c.For), odds(c.Against),
+			counts(c.Candidate), counts(c.Baseline), remark(c, baseline),
 		})
 	}
 	p.table("llrrrrl", rows)
+}
+
+// verdict is a check's, with a word when it decides nothing.
+func verdict(c api.Check) string {
+	if c.Observed {
+		return clean(c.Verdict) + ", observed"
+	}
+	return clean(c.Verdict)
+}
+
+// remark is what a check waits for, its last values and what was wrong with the last look.
+func remark(c api.Check, baseline string) string {
+	var parts []string
+	switch {
+	case len(c.Values) > 1:
+		parts = append(parts, fmt.Sprintf("last %s, %s of %s", value(c.Values[0]), value(c.Values[1]), baseline))
+	case len(c.Values) > 0:
+		parts = append(parts, "last "+value(c.Values[0]))
+	}
+	if c.Waiting != "" {
+		parts = append(parts, clean(c.Waiting))
+	}
+	if c.Error != "" && !strings.Contains(c.Waiting, c.Error) {
+		parts = append(parts, clean(c.Error))
+	}
+	return strings.Join(parts, "; ")
 }
 
 func counts(c api.Counts) string { return grouped(c.Bad) + " of " + grouped(c.Requests) }

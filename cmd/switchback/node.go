@@ -12,10 +12,15 @@ import (
 	"github.com/switchback-proxy/switchback/admin"
 	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/control"
+	"github.com/switchback-proxy/switchback/flags/ofrep"
 	"github.com/switchback-proxy/switchback/health"
+	"github.com/switchback-proxy/switchback/journal"
 	"github.com/switchback-proxy/switchback/metrics"
+	"github.com/switchback-proxy/switchback/notify"
+	"github.com/switchback-proxy/switchback/outbound"
 	"github.com/switchback-proxy/switchback/proxy"
 	"github.com/switchback-proxy/switchback/router"
+	"github.com/switchback-proxy/switchback/scrape"
 	"github.com/switchback-proxy/switchback/store/bolt"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -27,17 +32,23 @@ type node struct {
 	log     *zap.Logger
 	level   zap.AtomicLevel
 	version string
+	manager manager
 	started *config.Config // what listeners, admin and state were opened with
 
+	out     *outbound.Client
+	scraper *scrape.Scraper
 	metrics *metrics.Registry
 	store   *bolt.Store
+	journal *journal.Journal // nil: events end with the process
 	checker *health.Checker
 	proxy   *proxy.Server
 	control *control.Loop
 	admin   *admin.Server
+	flags   *ofrep.Server
 	watcher *config.Watcher
 
 	listeners     []proxy.Listener
+	applications  []applications
 	adminListener net.Listener
 
 	table    atomic.Pointer[router.Table]
@@ -50,6 +61,7 @@ type nodeOptions struct {
 	Lines   *logWriter      // below Log, to count what it drops; nil: none
 	Level   zap.AtomicLevel // set from the file
 	Version string
+	Manager manager // zero: nobody is told
 }
 
 // openNode brings a file to the point where nothing can go wrong any more but the sockets' traffic:
@@ -59,7 +71,7 @@ func openNode(ctx context.Context, file string, o nodeOptions) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &node{log: o.Log, level: o.Level, version: o.Version, started: c, metrics: metrics.New(o.Version)}
+	n := &node{log: o.Log, level: o.Level, version: o.Version, manager: o.Manager, started: c, metrics: metrics.New(o.Version)}
 	if o.Lines != nil {
 		o.Lines.dropped.Store(new(n.metrics.LogDropped))
 	}
@@ -73,8 +85,12 @@ func openNode(ctx context.Context, file string, o nodeOptions) (*node, error) {
 // open makes the parts of c. After an error close ends those that are there.
 func (n *node) open(ctx context.Context, c *config.Config) error {
 	n.setLevel(c)
+	n.metrics.ShowExemplars(c.Metrics.Exemplars)
 	n.proxy = proxy.New(proxy.Options{Log: n.log, Metrics: n.metrics})
-	n.checker = health.New(health.Options{Log: n.log, Version: n.version})
+	n.flags = ofrep.New(ofrep.Options{Log: n.log, Metrics: n.metrics})
+	n.out = outbound.New(outbound.Options{Agent: "switchback/" + n.version, Allow: c.Outbound.Allow})
+	n.scraper = scrape.New(n.out.Do)
+	n.checker = health.New(health.Options{Log: n.log, Version: n.version, OnChange: n.healthChanged})
 	var err error
 	if n.watcher, err = config.NewWatcher(c.File, c, config.WatchOptions{OnPollOnly: n.pollOnly}); err != nil {
 		return err
@@ -99,10 +115,14 @@ func (n *node) openState(ctx context.Context, c *config.Config) error {
 		n.log.Warn("state repaired", zap.String("warning", w), zap.String("set_aside", report.SetAside))
 	}
 	n.metrics.StateOrigin(report.Origin.String())
+	kept := n.openJournal(c)
 	n.control = control.New(control.Options{
 		Config: c, Store: timedStore{n.store, n.metrics}, Swapper: n, Prober: n.checker, Log: n.log,
 		Reread: n.reread, Version: n.version, Origin: report.Origin.String(), Lost: report.Origin == bolt.Lost,
 		Sampler: sampled{n.metrics}, Count: sampled{n.metrics}, Elector: n.store,
+		Scraper:   n.scraper,
+		Messenger: notify.New(n.out, n.log), Journal: n.journal, Kept: kept,
+		Restart: func(now *config.Config) []string { return needRestart(n.started, now) },
 	})
 	return n.control.Start(ctx)
 }
@@ -111,26 +131,41 @@ func (n *node) openState(ctx context.Context, c *config.Config) error {
 func (n *node) listen(c *config.Config) error {
 	var err error
 	n.admin, err = admin.New(admin.Deps{
-		Config: c.Admin, Controller: controller{n.control, n}, Metrics: http.HandlerFunc(n.scrape), Ready: n.ready, Log: n.log,
+		Config: c.Admin, Controller: controller{n.control, n}, Metrics: http.HandlerFunc(n.scrape), Evaluate: n.flags, Ready: n.ready, Log: n.log,
+		Streams: n.metrics,
 	})
 	if err != nil {
 		return err
 	}
 	for _, l := range c.Listeners {
-		open := proxy.Listener{Config: l}
-		if l.TLS != nil {
-			if open.Certificates, err = proxy.LoadCertificates(l.TLS, n.log); err != nil {
-				return fmt.Errorf("listener %s: %w", l.Name, err)
-			}
+		open := n.listenTraffic
+		if l.Serve == config.ServeFlags {
+			open = n.listenFlags
 		}
-		if open.Listener, err = net.Listen("tcp", l.Address); err != nil {
+		if err := open(l); err != nil {
 			return fmt.Errorf("listener %s: %w", l.Name, err)
 		}
-		n.listeners = append(n.listeners, open)
 	}
 	if n.adminListener, err = admin.Listen(c.Admin); err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
+	n.out.Admin(n.adminListener.Addr())
+	return nil
+}
+
+// listenTraffic reads the certificates of a listener and binds its address.
+func (n *node) listenTraffic(l config.Listener) error {
+	open := proxy.Listener{Config: l}
+	var err error
+	if l.TLS != nil {
+		if open.Certificates, err = proxy.LoadCertificates(l.TLS, n.log); err != nil {
+			return err
+		}
+	}
+	if open.Listener, err = net.Listen("tcp", l.Address); err != nil {
+		return err
+	}
+	n.listeners = append(n.listeners, open)
 	return nil
 }
 
@@ -146,8 +181,10 @@ func (n *node) Run(ctx context.Context) error {
 
 	g.Go(func() error { return n.checker.Run(decide) })
 	g.Go(func() error { return n.control.Run(decide) })
+	g.Go(func() error { return n.scraper.Run(decide) })
 	g.Go(func() error { return n.watcher.Run(decide, func(l config.Loaded) { n.deliver(decide, l) }) })
 	g.Go(func() error { return n.admin.Serve(decide, n.adminListener) })
+	n.serveFlags(decide, g)
 	var serving sync.WaitGroup
 	for _, l := range n.listeners {
 		serving.Add(1)
@@ -157,15 +194,19 @@ func (n *node) Run(ctx context.Context) error {
 		})
 	}
 	n.announce()
+	n.manager.ready(statusServing)
 	select {
 	case <-ctx.Done():
 		n.log.Info("stopping", zap.NamedError("cause", context.Cause(ctx)))
 		n.stopping.Store(true)
+		n.control.Stopping(context.Cause(ctx))
+		n.manager.stopping()
 		n.wait(decide)
 	case <-decide.Done():
 	}
 	stopServing()
 	serving.Wait()
+	n.flags.Close() // streams on the admin listener, which waits for its requests
 	stopDeciding()
 	err := g.Wait()
 	n.log.Info("stopped", zap.Error(err))
@@ -185,6 +226,9 @@ func (n *node) announce() {
 		n.log.Info("listening", zap.String("listener", l.Config.Name), zap.Stringer("address", l.Addr()),
 			zap.Bool("tls", l.Certificates != nil), zap.String("pool", l.Config.Pool))
 	}
+	for _, l := range n.applications {
+		n.log.Info("listening for flags", zap.String("listener", l.Config.Name), zap.Stringer("address", l.Addr()), zap.Bool("tls", l.TLS != nil))
+	}
 	n.log.Info("switchback is ready", zap.String("version", n.version), zap.Stringer("admin", n.adminListener.Addr()),
 		zap.String("config", n.started.File), zap.String("state", n.started.State.Dir), zap.Int("services", len(n.started.Services)))
 }
@@ -194,11 +238,22 @@ func (n *node) close() {
 	for _, l := range n.listeners {
 		_ = l.Close() // closed already after Run
 	}
+	for _, l := range n.applications {
+		_ = l.Close() // the same
+	}
 	if n.adminListener != nil {
 		_ = n.adminListener.Close()
 	}
 	if n.proxy != nil {
 		n.proxy.Close()
+	}
+	if n.out != nil {
+		n.out.Close()
+	}
+	if n.journal != nil {
+		if err := n.journal.Close(); err != nil {
+			n.log.Warn("events not closed cleanly", zap.Error(err))
+		}
 	}
 	if n.store != nil {
 		if err := n.store.Close(); err != nil {

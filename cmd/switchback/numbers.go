@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -90,6 +91,23 @@ func odds(n float64) string {
 		return none
 	}
 	return "1 in " + grouped(int64(min(n, maxOdds)))
+}
+
+// value is a measured number with three figures at least: "0.00412", "1.94", "1,234".
+func value(v float64) string {
+	size := math.Abs(v)
+	switch {
+	case size == 0 || math.IsNaN(v) || math.IsInf(v, 0):
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	case size >= 1000:
+		return grouped(int64(math.Round(max(-math.MaxInt32, min(v, 1e18)))))
+	}
+	places := min(15, max(0, 2-int(math.Floor(math.Log10(size)))))
+	text := strconv.FormatFloat(v, 'f', places, 64)
+	if places == 0 {
+		return text
+	}
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 }
 
 // grouped is a whole number in groups of three: "6,175".

@@ -69,3 +69,27 @@ func TestNumbers(t *testing.T) {
 		}
 	}
 }
+
+func TestValue(t *testing.T) {
+	for want, v := range map[string]float64{"0": 0, "1.94": 1.94, "0.00412": 0.004123, "612": 612, "1,234": 1234.4, "268,435,456": 1 << 28, "-0.5": -0.5, "-4,000": -4000, "20": 20, "600": 600} {
+		if got := value(v); got != want {
+			t.Errorf("%v: got %s, want %s", v, got, want)
+		}
+	}
+}
+
+func TestRemark(t *testing.T) {
+	for want, c := range map[string]api.Check{
+		"": {},
+		"last 1.94, 1.2 of blue; 3 of about 7 values on green": {Values: []float64{1.94, 1.2}, Waiting: "3 of about 7 values on green"},
+		"last 612; green: connection refused":                  {Values: []float64{612}, Error: "green: connection refused"},
+		"cpu is missing since 14:02: no":                       {Waiting: "cpu is missing since 14:02: no", Error: "no"},
+	} {
+		if got := remark(c, "blue"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if got := verdict(api.Check{Verdict: "fail", Observed: true}); got != "fail, observed" {
+		t.Errorf("got %q", got)
+	}
+}

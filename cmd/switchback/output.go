@@ -79,6 +79,7 @@ type phrase struct{ done, already string }
 
 // change writes the answer of a command that may have moved traffic.
 func (p *page) change(c api.Change, words phrase) {
+	p.tried(c.DryRun)
 	word, shares := words.done, weights(c.Weights, nil)
 	switch {
 	case !c.Changed:

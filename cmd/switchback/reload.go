@@ -29,12 +29,14 @@ func (a *app) reloadCommand() *cobra.Command {
 }
 
 func (p *page) reload(r api.Reload) {
+	p.tried(r.DryRun)
 	state := "in force"
 	if !r.Changed {
 		state = "in force already"
 	}
 	p.line("config %s is %s", short(r.Digest), state)
 	for _, c := range r.Moved {
+		c.DryRun = false // it is said
 		p.change(c, phrase{"moved by the file", "unchanged"})
 	}
 }

@@ -10,20 +10,21 @@ import (
 
 func (a *app) rolloutCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "rollout {start | promote | approve | step-back} [service]",
+		Use:   "rollout {start | promote | approve | step-back | open-gate} [service]",
 		Short: "Start a rollout, or steer the one that runs",
 		Long: "Start a rollout, or steer the one that runs. It goes on by itself after each of these commands.\n" +
 			"To stop it: pause, and resume; to end it: rollback.",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usage{errors.New("say what to do with the rollout: start, promote, approve or step-back")}
+			return usage{errors.New("say what to do with the rollout: start, promote, approve, step-back or open-gate")}
 		},
 	}
 	cmd.AddCommand(a.startCommand(), a.promoteCommand(),
 		a.steerCommand("approve", "Agree to leave the step; may come before it is proven",
 			phrase{"rollout approved", "rollout is approved already"}, (*api.Client).Approve),
 		a.steerCommand("step-back", "Return to the step before; from the first one the rollout ends",
-			phrase{"rollout stepped back", "unchanged"}, (*api.Client).StepBack))
+			phrase{"rollout stepped back", "unchanged"}, (*api.Client).StepBack),
+		a.openGateCommand())
 	return cmd
 }
 
@@ -66,6 +67,26 @@ func (a *app) promoteCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&full, "full", false, "give the candidate everything")
+	return cmd
+}
+
+func (a *app) openGateCommand() *cobra.Command {
+	var gate string
+	cmd := &cobra.Command{
+		Use:     "open-gate [service]",
+		Short:   "Open the gate that the rollout waits for; needs a reason",
+		Example: "  switchback rollout open-gate shop --gate promote --reason \"CI is down, tested by hand\"",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			q := api.OpenGateRequest{Gate: gate, Reason: a.reason}
+			_, err := a.change(cmd, args, 0, phrase{"gate opened", "gate is open already"},
+				func(ctx context.Context, c *api.Client, service string) (api.Change, error) {
+					return c.OpenGate(ctx, service, q)
+				})
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&gate, "gate", "", "start, promote or finish: refused when another one is asked")
 	return cmd
 }
 

@@ -22,11 +22,14 @@ type app struct {
 	began bool // the arguments were understood; an error from here on is not about usage
 
 	admin, tokenFile, output, reason string
+
+	dryRun  bool          // of verbs that change something
+	figures time.Duration // how often a watch looks when nothing happens
 }
 
 // run executes one command and returns its exit code. It writes to nothing but stdout and stderr.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) string) int {
-	a := &app{env: env, now: time.Now}
+	a := &app{env: env, now: time.Now, figures: figuresEvery}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -69,12 +72,15 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.reason, "reason", "", "why, for whoever looks at it later")
 
 	root.AddCommand(
-		newServeCommand(), newDemoCommand(), a.checkCommand(), a.versionCommand(),
+		a.serveCommand(), a.demoCommand(), a.checkCommand(), schemaCommand(), a.versionCommand(),
 		a.statusCommand(), a.weightsCommand(), a.cutoverCommand(), a.rollbackCommand(),
 		a.pauseCommand(), a.resumeCommand(), a.reloadCommand(),
 		a.rolloutCommand(), a.planCommand(), a.eventsCommand(), a.historyCommand(), a.waitCommand(),
-		a.simulateCommand(),
+		a.flagCommand(), a.simulateCommand(), a.healthCommand(), a.manCommand(),
+		a.explainCommand(), a.cohortCommand(), a.diffCommand(), a.configCommand(), a.syncCommand(),
 	)
+	a.completions(root)
+	a.tryable(root)
 	return root
 }
 
@@ -92,6 +98,10 @@ func (a *app) client() (*api.Client, error) {
 	if err != nil {
 		return nil, usage{err}
 	}
+	c = c.Keyed("")
+	if a.dryRun {
+		c = c.DryRun()
+	}
 	return c, nil
 }
 
@@ -104,15 +114,17 @@ func (a *app) service(ctx context.Context, c *api.Client, named []string) (strin
 	if err != nil {
 		return "", err
 	}
-	switch len(o.Services) {
+	var names []string
+	for _, s := range o.Services {
+		if s.Flag == "" {
+			names = append(names, s.Name)
+		}
+	}
+	switch len(names) {
 	case 0:
 		return "", errors.New("the server has no service")
 	case 1:
-		return o.Services[0].Name, nil
-	}
-	names := make([]string, len(o.Services))
-	for i, s := range o.Services {
-		names[i] = s.Name
+		return names[0], nil
 	}
 	return "", usage{fmt.Errorf("there are several services, so name one: %s", strings.Join(names, ", "))}
 }

@@ -13,6 +13,11 @@ type sampled struct{ metrics *metrics.Registry }
 // Cells implements control.Sampler.
 func (s sampled) Cells(service, pool string) control.Cells { return s.metrics.Cells(service, pool) }
 
+// Journeys implements control.Sampler.
+func (s sampled) Journeys(service, check string) control.Journeys {
+	return s.metrics.Journeys(service, check)
+}
+
 // Second implements control.Sampler.
 func (s sampled) Second(t time.Time) int64 { return s.metrics.Second(t) }
 

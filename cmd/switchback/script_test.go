@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,15 +43,20 @@ func TestMain(m *testing.M) {
 //	tokens NAME=ROLE    what tokens it wants; the file NAME in the script holds the secret
 //	plan FILE           the plan of every service
 //	events FILE         events that happened
+//	flags FILE          the flags it shows
 //	asked N             wait until somebody looked N times from now on
+//	unready             from now on it says that it shuts down
 //	stop                end the server
+//	served FILE [up]    a real controller answers questions and shows its services from now on
+//	steer VERB ...      a command of ci on that controller
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
 		Setup: startServer,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": code, "state": state, "answer": answer, "refuse": refuse, "calls": calls, "tokens": tokens, "stop": stop,
-			"plan": plan, "events": events, "asked": asked,
+			"plan": plan, "events": events, "asked": asked, "flags": flagsCmd, "unready": unready,
+			"served": served, "steer": steer,
 		},
 		RequireExplicitExec: true,
 	})
@@ -58,8 +64,9 @@ func TestScripts(t *testing.T) {
 
 // fake is the controller behind a script's server.
 type fake struct {
-	server *admin.Server
-	end    func()
+	server  *admin.Server
+	end     func()
+	unready atomic.Bool
 
 	mu       sync.Mutex // guards what follows
 	overview api.Overview
@@ -69,9 +76,12 @@ type fake struct {
 	seen     []string
 	plan     api.Plan
 	events   []api.Event
+	flags    api.Flags
 	changed  chan struct{} // closed by the next event
 	cut      chan struct{} // closed by the next cut
 	looks    chan struct{} // one for each look
+
+	questions questions
 }
 
 func startServer(env *testscript.Env) error {
@@ -82,7 +92,9 @@ func startServer(env *testscript.Env) error {
 	env.Defer(f.end)
 	env.Values["fake"] = f
 	env.Setenv("SWITCHBACK_ADMIN", address)
-	return nil
+	schema, err := filepath.Abs("../../switchback.schema.json")
+	env.Setenv("SCHEMA", schema)
+	return err
 }
 
 // serveFake serves the API over a fake until its end is called.
@@ -92,7 +104,7 @@ func serveFake() (f *fake, address string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	f.server, err = admin.New(admin.Deps{Config: config.Admin{Address: ln.Addr().String()}, Controller: f, Log: zap.NewNop()})
+	f.server, err = admin.New(admin.Deps{Config: config.Admin{Address: ln.Addr().String()}, Controller: f, Ready: f.ready, Log: zap.NewNop()})
 	if err != nil {
 		return nil, "", err
 	}
@@ -105,6 +117,15 @@ func serveFake() (f *fake, address string, err error) {
 	})
 	return f, "http://" + ln.Addr().String(), nil
 }
+
+func (f *fake) ready() error {
+	if f.unready.Load() {
+		return errStopping
+	}
+	return nil
+}
+
+func (f *fake) Refused(api.Call, string) {}
 
 func fakeOf(ts *testscript.TestScript) *fake { return ts.Value("fake").(*fake) }
 
@@ -193,6 +214,8 @@ func tokens(ts *testscript.TestScript, _ bool, args []string) {
 
 func stop(ts *testscript.TestScript, _ bool, _ []string) { fakeOf(ts).end() }
 
+func unready(ts *testscript.TestScript, _ bool, _ []string) { fakeOf(ts).unready.Store(true) }
+
 func plan(ts *testscript.TestScript, _ bool, args []string) {
 	f := fakeOf(ts)
 	f.mu.Lock()
@@ -228,6 +251,9 @@ func (f *fake) Overview() api.Overview {
 	case f.looks <- struct{}{}:
 	default:
 	}
+	if l := f.real(); l != nil {
+		return l.Overview()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.overview
@@ -250,11 +276,20 @@ func (f *fake) did(verb, service string, q any, c api.Call) (api.Change, error) 
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.seen = append(f.seen, fmt.Sprintf("%s %s %s by %s", verb, service, body, c.By))
+	line := fmt.Sprintf("%s %s %s by %s", verb, service, body, c.By)
+	switch {
+	case c.DryRun:
+		line += ", dry run"
+	case c.Key == "":
+		line += ", without a key"
+	}
+	f.seen = append(f.seen, line)
 	if f.problem != nil {
 		return api.Change{}, f.problem
 	}
-	return f.change, nil
+	change := f.change
+	change.DryRun = c.DryRun
+	return change, nil
 }
 
 func (f *fake) SetWeights(_ context.Context, s string, q api.WeightsRequest, c api.Call) (api.Change, error) {
@@ -295,6 +330,10 @@ func (f *fake) Approve(_ context.Context, s string, q api.CommandRequest, c api.
 
 func (f *fake) StepBack(_ context.Context, s string, q api.CommandRequest, c api.Call) (api.Change, error) {
 	return f.did("step-back", s, q, c)
+}
+
+func (f *fake) OpenGate(_ context.Context, s string, q api.OpenGateRequest, c api.Call) (api.Change, error) {
+	return f.did("open-gate", s, q, c)
 }
 
 func (f *fake) Plan(_ context.Context, s string) (api.Plan, error) {

@@ -34,7 +34,7 @@ func (a *app) statusCommand() *cobra.Command {
 			return a.show(cmd, v, text)
 		},
 	}
-	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "look again every second, until ctrl-C; JSON is one line each time")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "look again when something happens and every few seconds, until ctrl-C; JSON is one line each time")
 	return cmd
 }
 
@@ -189,7 +189,11 @@ func (p *page) notUp(s api.Service, order []string, now time.Time) {
 			if !t.Since.IsZero() {
 				since = "for " + span(now.Sub(t.Since))
 			}
-			rows = append(rows, []string{name, clean(t.URL), clean(t.Status), since, clean(t.Error)})
+			why := clean(t.Error)
+			if why == "" && t.Status == "down" {
+				why = "answers again, not yet often enough"
+			}
+			rows = append(rows, []string{name, clean(t.URL), clean(t.Status), since, why})
 		}
 	}
 	p.table("lllll", rows)

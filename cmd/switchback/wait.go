@@ -21,15 +21,16 @@ func (a *app) waitCommand() *cobra.Command {
 	var what, version string
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use:   "wait [service] --for {ready | paused | promoted | drained}",
+		Use:   "wait [service] --for {ready | approval | paused | promoted | drained}",
 		Short: "Return when it is so",
 		Long: "Return when it is so:\n" +
 			"  ready     every target of the pool that is not live is up\n" +
+			"  approval  the rollout's step is proven and needs approval\n" +
 			"  promoted  the rollout ended with the candidate live\n" +
 			"  paused    the rollout is paused or needs approval\n" +
 			"  drained   no pool without weight has a request in flight\n\n" +
-			"Exit codes: 3 the rollout was superseded, 4 it was rolled back, 5 it is paused or needs approval,\n" +
-			"6 timeout, 8 its step is undecided at the deadline.",
+			"Exit codes: 3 the rollout was superseded, 4 it was rolled back, 5 it waits for a person otherwise than\n" +
+			"you do, 6 timeout, 8 its step is undecided at the deadline.",
 		Example: "  switchback wait shop --for ready\n" +
 			"  switchback wait shop --for promoted --version 2.5.0 --timeout 2h",
 		Args: cobra.MaximumNArgs(1),
@@ -38,8 +39,8 @@ func (a *app) waitCommand() *cobra.Command {
 			switch {
 			case reached == nil:
 				return usage{fmt.Errorf("--for is %q; it is %s", what, strings.Join(slices.Sorted(maps.Keys(goals(""))), ", "))}
-			case version != "" && what != "promoted" && what != "paused":
-				return usage{errors.New("--version is of a rollout; it goes with --for promoted and --for paused")}
+			case version != "" && (what == "ready" || what == "drained"):
+				return usage{errors.New("--version is of a rollout; it goes with --for approval, paused and promoted")}
 			case timeout <= 0:
 				return usage{errors.New("--timeout must be more than 0")}
 			}
@@ -47,7 +48,7 @@ func (a *app) waitCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&what, "for", "", "ready, paused, promoted or drained")
+	f.StringVar(&what, "for", "", "ready, approval, paused, promoted or drained")
 	f.StringVar(&version, "version", "", "the rollout of this version, which may still have to begin")
 	f.DurationVar(&timeout, "timeout", 30*time.Minute, "exit code 6 when it passes")
 	return cmd
@@ -56,7 +57,7 @@ func (a *app) waitCommand() *cobra.Command {
 func goals(version string) map[string]goal {
 	return map[string]goal{
 		"ready": ready, "drained": drained,
-		"promoted": ofVersion(version, promoted), "paused": ofVersion(version, paused),
+		"approval": ofVersion(version, proven), "promoted": ofVersion(version, promoted), "paused": ofVersion(version, paused),
 	}
 }
 
@@ -168,17 +169,34 @@ func promoted(s api.Service) (string, bool, error) {
 	r := s.Rollout
 	switch {
 	case r == nil:
-		return "", false, coded{fmt.Errorf("no rollout ever ran on %s", s.Name), exitRefused}
+		return "", false, noRollout(s)
 	case r.Phase == api.PhasePromoted:
 		return "promoted" + outcome(r), true, nil
 	case !r.Running():
 		return "", false, overWithout(s)
 	case r.Awaits == api.AwaitsData:
-		return "", false, coded{fmt.Errorf("%s: %s", s.Name, underway(s)), exitNoData}
+		return "", false, noData(s)
 	case waitsForPerson(s):
-		return "", false, coded{fmt.Errorf("%s: %s%s", s.Name, underway(s), pausedBy(s)), exitPaused}
+		return "", false, needsPerson(s)
 	}
 	return "is at " + underway(s), false, nil
+}
+
+// proven is the end of a step that a person has to approve. A pause is none: it says nothing about the
+// candidate, and with on_fail: hold it even says that it failed.
+func proven(s api.Service) (string, bool, error) {
+	r := s.Rollout
+	switch {
+	case r == nil:
+		return "", false, noRollout(s)
+	case !r.Running():
+		return "", false, overWithout(s)
+	case r.Awaits == api.AwaitsData:
+		return "", false, noData(s)
+	case s.Paused != nil || r.Awaits == api.AwaitsResume:
+		return "", false, needsPerson(s)
+	}
+	return "is at " + underway(s), r.Awaits == api.AwaitsApproval, nil
 }
 
 func paused(s api.Service) (string, bool, error) {
@@ -191,8 +209,22 @@ func paused(s api.Service) (string, bool, error) {
 		return "is not paused", false, nil
 	case !r.Running():
 		return "", false, overWithout(s)
+	case r.Awaits == api.AwaitsData:
+		return "", false, noData(s)
 	}
 	return "is at " + underway(s), false, nil
+}
+
+func noRollout(s api.Service) error {
+	return coded{fmt.Errorf("no rollout ever ran on %s", s.Name), exitRefused}
+}
+
+func noData(s api.Service) error {
+	return coded{fmt.Errorf("%s: %s", s.Name, underway(s)), exitNoData}
+}
+
+func needsPerson(s api.Service) error {
+	return coded{fmt.Errorf("%s: %s%s", s.Name, underway(s), pausedBy(s)), exitPaused}
 }
 
 // overWithout is a rollout that ended otherwise than it was waited for.
@@ -206,7 +238,7 @@ func overWithout(s api.Service) error {
 }
 
 func waitsForPerson(s api.Service) bool {
-	return s.Paused != nil || s.Rollout.Awaits == api.AwaitsApproval || s.Rollout.Awaits == api.AwaitsResume
+	return s.Paused != nil || s.Rollout.Awaits == api.AwaitsApproval || s.Rollout.Awaits == api.AwaitsResume || s.Rollout.Awaits == api.AwaitsGate
 }
 
 func pausedBy(s api.Service) string {

@@ -18,13 +18,18 @@ import (
 // every is how often something is looked at again.
 const every = time.Second
 
-// watch shows the status every second until ctrl-C: in place on a terminal, else one below the other. A
-// server that goes away after the first look is waited for.
+// figuresEvery is how often a watch looks when nothing happens: figures change all the time.
+const figuresEvery = 3 * time.Second
+
+// watch shows the status as soon as something happened, and every few seconds for its figures, until ctrl-C: in
+// place on a terminal, else one below the other. A server that goes away after the first look is waited for.
 func (a *app) watch(cmd *cobra.Command, c *api.Client, named []string) error {
 	ctx, stop := interruptible(cmd)
-	defer stop()
 	inPlace := a.output == "text" && a.terminal(cmd.OutOrStdout())
 	out := outage{cmd: cmd}
+	n := listen(ctx, c, named)
+	defer n.wait()
+	defer stop()
 	for first := true; ; first = false {
 		v, text, err := a.look(ctx, c, named)
 		switch {
@@ -45,7 +50,7 @@ func (a *app) watch(cmd *cobra.Command, c *api.Client, named []string) error {
 		if err != nil {
 			return err
 		}
-		if !pause(ctx, every) {
+		if !n.next(ctx, a.figures) {
 			return nil
 		}
 	}
