@@ -1,0 +1,95 @@
+//go:build linux
+
+// Bench measures switchback beside other proxies on one machine and writes what it finds into
+// docs/performance.md: processor time per request, latency, memory per idle connection. What comes with it
+// are the other processes that takes: the server behind the proxies and the clients before them.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/switchback-proxy/switchback/bench/backend"
+	"github.com/switchback-proxy/switchback/internal/page"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := command(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// command runs the named part of the program; without a name it measures.
+func command(ctx context.Context, args []string) error {
+	name := ""
+	if len(args) > 0 {
+		name = args[0]
+	}
+	switch name {
+	case "backend": // ends with its parent
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			os.Exit(0)
+		}()
+		return backend.New().ListenAndServe(args[1:])
+	case "load":
+		return serveLoad(os.Stdin, os.Stdout)
+	case "reverseproxy":
+		if len(args) != 2 {
+			return fmt.Errorf("reverseproxy takes a file")
+		}
+		return reverseProxy(ctx, args[1])
+	case "version":
+		_, err := fmt.Println("net/http of", runtime.Version()) //nolint:forbidigo // what was asked for
+		return err
+	}
+	return measure(ctx, args)
+}
+
+// measure runs the whole of it and writes the section, to standard output without -report.
+func measure(ctx context.Context, args []string) error {
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	o := options{log: os.Stderr}
+	report := fs.String("report", "", "write the section of this `file`")
+	program := fs.String("switchback", "../dist/switchback", "`path` of the release build")
+	fs.IntVar(&o.rounds, "rounds", 10, "how often each is measured, turn by turn")
+	fs.DurationVar(&o.each, "each", 1500*time.Millisecond, "how long one measurement takes")
+	fs.IntVar(&o.idle, "idle", 5000, "idle connections, fewer where descriptors are few")
+	limit := fs.Duration("limit", time.Hour, "give up after this")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 || o.rounds < 1 || o.each < 10*time.Millisecond || o.idle < 1 {
+		return fmt.Errorf("what is %q? -h lists the options; rounds, each and idle are more than nothing", args)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if o.peers, err = entrants(self, *program); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, *limit)
+	defer cancel()
+	f, err := run(ctx, o)
+	if err != nil {
+		return err
+	}
+	text := f.section()
+	if *report == "" {
+		_, err = io.WriteString(os.Stdout, text)
+		return err
+	}
+	return page.Write(*report, "peers", text)
+}

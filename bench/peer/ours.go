@@ -1,0 +1,51 @@
+package peer
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// Switchback is the release build. A variant is a name, and lines that go into its listener.
+func Switchback(program, name, listener string) Peer {
+	return Peer{
+		Name: name, Program: program, Version: []string{"version"},
+		Args: always("serve", "-c", "switchback.yaml"), Env: threads,
+		Files: func(s Setup) map[string]string {
+			return map[string]string{"switchback.yaml": switchbackFile(s, listener)}
+		},
+	}
+}
+
+func switchbackFile(s Setup, listener string) string {
+	return fmt.Sprintf(`listeners: {web: {address: "%s", timeouts: {idle: 10m}%s}}
+admin: {address: "%s"}
+state: {dir: state}
+log: {level: warn}
+services:
+  web:
+    pools:
+      blue:  [%s]
+      green: [%s]
+    weights: {blue: %d, green: %d}
+    health: {every: 5s}
+`, s.Listen, listener, s.Admin, urls(s.Blue), urls(s.Green), BlueShare, GreenShare)
+}
+
+func urls(addrs []string) string { return "http://" + strings.Join(addrs, ", http://") }
+
+// threads bounds what a Go program runs at a time.
+func threads(s Setup) []string { return []string{fmt.Sprintf("GOMAXPROCS=%d", s.Threads)} }
+
+// ReverseProxy is the reverse proxy of Go's standard library, with nothing around it but the choice of a
+// target. The program given serves the setup in a file: PROGRAM reverseproxy FILE.
+func ReverseProxy(program string) Peer {
+	return Peer{
+		Name: "ReverseProxy", Program: program, Version: []string{"version"},
+		Args: always("reverseproxy", "setup.json"), Env: threads,
+		Files: func(s Setup) map[string]string {
+			text, _ := json.Marshal(s) // strings and numbers
+			return map[string]string{"setup.json": string(text) + "\n"}
+		},
+	}
+}
