@@ -4,7 +4,8 @@
 //
 // [CheckRequest] and [CheckResponse] are pure functions over a whole head. [Chunks] follows a
 // chunked body. [RequestScanner] and [ResponseScanner] join them into state machines for one side
-// of a connection each. Nothing allocates for messages that pass, nothing keeps the bytes it is
+// of a connection each. [AppendRequest] and [AppendResponse] write heads that were accepted anew, for
+// the next connection. Nothing allocates for messages that pass, nothing keeps the bytes it is
 // given, and nothing is safe for concurrent use.
 //
 // The package does no I/O, decodes nothing, and knows neither routing nor metrics nor logs.

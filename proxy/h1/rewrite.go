@@ -58,8 +58,8 @@ type options struct {
 	more  []byte // field lines from the Connection field that had too many; nil: none
 }
 
-func (o *options) gather(lines []byte) {
-	p := lines
+func (o *options) gather(section []byte) {
+	p := section
 	for name, value, rest := nextField(p); name != nil; name, value, rest = nextField(p) {
 		if same(name, "connection") && !o.add(value) {
 			o.more = p
@@ -155,10 +155,10 @@ func hopByHop(name []byte) bool {
 
 // appendChunked appends the fields that frame a chunked body: the coding, and the announced trailers
 // that may be passed on.
-func appendChunked(dst, lines []byte) []byte {
+func appendChunked(dst, section []byte) []byte {
 	dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
 	start := len(dst)
-	for name, value, rest := nextField(lines); name != nil; name, value, rest = nextField(rest) {
+	for name, value, rest := nextField(section); name != nil; name, value, rest = nextField(rest) {
 		if !same(name, "trailer") {
 			continue
 		}

@@ -25,11 +25,11 @@ type Forwarding struct {
 // rest stays as it is, in its order. head is one that [CheckRequest] accepted, r its result. Nothing is
 // allocated when dst has room.
 func AppendRequest(dst, head []byte, r *Request, f *Forwarding) []byte {
-	lines := fieldLines(head)
-	w := requestRewrite{Forwarding: f, request: r, lines: lines}
-	w.gone.gather(lines)
+	section := fieldLines(head)
+	w := requestRewrite{Forwarding: f, request: r, section: section}
+	w.gone.gather(section)
 	dst = w.appendStart(dst)
-	for name, value, rest := nextField(lines); name != nil; name, value, rest = nextField(rest) {
+	for name, value, rest := nextField(section); name != nil; name, value, rest = nextField(rest) {
 		if w.keep(name, value) {
 			dst = appendField(dst, name, value)
 		}
@@ -45,7 +45,7 @@ func AppendRequest(dst, head []byte, r *Request, f *Forwarding) []byte {
 type requestRewrite struct {
 	*Forwarding
 	request *Request
-	lines   []byte // the fields as they came
+	section []byte // the field lines as they came
 	gone    options
 
 	trailers            bool // TE has it
@@ -95,7 +95,7 @@ func (w *requestRewrite) appendStart(dst []byte) []byte {
 	}
 	switch {
 	case r.Framing == Chunked:
-		dst = appendChunked(dst, w.lines)
+		dst = appendChunked(dst, w.section)
 	case r.Length > 0 || saysLength(r.Method):
 		dst = append(dst, "Content-Length: "...)
 		dst = append(strconv.AppendInt(dst, r.Length, 10), "\r\n"...)
@@ -192,7 +192,7 @@ func (w *requestRewrite) appendList(dst []byte, list int, begin, lower string) [
 	if !w.listed[list] {
 		return dst
 	}
-	for name, value, rest := nextField(w.lines); name != nil; name, value, rest = nextField(rest) {
+	for name, value, rest := nextField(w.section); name != nil; name, value, rest = nextField(rest) {
 		if same(name, lower) {
 			dst = append(append(dst, value...), ", "...)
 		}

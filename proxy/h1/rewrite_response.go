@@ -16,12 +16,12 @@ type Answering struct {
 // It serves interim responses too, for which everything in a stays empty. A body framed by the end of the
 // connection stays so framed, and the client is told.
 func AppendResponse(dst, head []byte, r *Response, a *Answering) []byte {
-	lines := fieldLines(head)
+	section := fieldLines(head)
 	var gone options
-	gone.gather(lines)
+	gone.gather(section)
 	dst = appendAnswerStart(dst, head, r, a)
 	dated := false
-	for name, value, rest := nextField(lines); name != nil; name, value, rest = nextField(rest) {
+	for name, value, rest := nextField(section); name != nil; name, value, rest = nextField(rest) {
 		if !keepAnswered(name, r, &gone) {
 			continue
 		}
