@@ -40,6 +40,7 @@ type Listener struct {
 	Name     string
 	Address  string   // host:port; ":8080" is every address
 	TLS      *TLS     // nil: cleartext
+	Fast     bool     // event loops where the system has them
 	H2C      bool     // HTTP/2 without TLS is spoken too, with those who begin with its preface
 	Pool     string   // role or pool every request is sent to, whatever the weights; "": weights decide
 	Serve    string   // ServeFlags: applications ask for flags here; "": traffic of the services

@@ -19,7 +19,7 @@ const (
 )
 
 func defaultListeners() []Listener {
-	l := Listener{Name: "web", Address: ":8080"}
+	l := Listener{Name: "web", Address: ":8080", Fast: true}
 	setTimeouts(&l)
 	return []Listener{l}
 }

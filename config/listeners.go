@@ -41,6 +41,7 @@ func (p *parser) listener(name string, n *node) Listener {
 	l.Address = p.checked(at, address)
 	l.TLS = p.tls(o.at("tls"))
 	l.H2C = p.h2c(o)
+	l.Fast = true
 	l.Pool = p.listenerPool(o.at("pool"))
 	p.serving(&l, o)
 	t := p.object(o.at("timeouts"), "header", "idle")

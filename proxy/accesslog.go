@@ -1,7 +1,7 @@
 package proxy
 
 import (
-	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -77,10 +77,19 @@ func (a *accessLog) close() {
 	}
 }
 
+// logEntry is what the log tells of a request.
+type logEntry struct {
+	method, host, path string
+	client             netip.Addr
+}
+
+// logged reports whether the exchange gets a line.
+func (x *exchange) logged() bool { return x.snap != nil && x.snap.table.Config.Log.Access }
+
 // write queues the line of a finished exchange; it never waits. Queries stay out of it, since tokens
 // travel in them.
-func (a *accessLog) write(x *exchange, r *http.Request, c client, t *router.Target, o metrics.Outcome, status int, bytes int64) {
-	if x.snap == nil || !x.snap.table.Config.Log.Access || a.closed.Load() {
+func (a *accessLog) write(x *exchange, q logEntry, t *router.Target, o metrics.Outcome, status int, bytes int64) {
+	if !x.logged() || a.closed.Load() {
 		return
 	}
 	fields := make([]zap.Field, 0, 14)
@@ -103,8 +112,8 @@ func (a *accessLog) write(x *exchange, r *http.Request, c client, t *router.Targ
 	if x.reason != "" {
 		fields = append(fields, zap.String("reason", x.reason))
 	}
-	fields = append(fields, zap.String("method", clip(r.Method)), zap.String("host", clip(r.Host)), zap.String("path", clip(c.path)),
-		zap.Stringer("client", c.addr), zap.Int("status", status), zap.Stringer("outcome", o),
+	fields = append(fields, zap.String("method", clip(q.method)), zap.String("host", clip(q.host)), zap.String("path", clip(q.path)),
+		zap.Stringer("client", q.client), zap.Int("status", status), zap.Stringer("outcome", o),
 		zap.Int64("bytes", bytes), zap.Duration("duration", time.Since(x.began)))
 	select {
 	case a.lines <- fields:

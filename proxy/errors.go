@@ -70,7 +70,7 @@ func attemptFailure(ctx context.Context, up *upload, err error) failure {
 	case ended && f != clientGone:
 		return f
 	case errors.As(bad, &refusal):
-		return failure{http.StatusBadRequest, refusal.Reason, "The request's body is malformed: " + refusal.Detail + ".", metrics.ClientGone}
+		return malformedBody(refusal)
 	case errors.Is(err, errNoUpgrade):
 		return failure{http.StatusNotImplemented, "upgrade-not-possible", "The upstream speaks HTTP/2, which has no upgrade.", metrics.Unexpected}
 	case cut != nil && !errors.Is(cut, context.Canceled) && !errors.Is(cut, errBodyClosed):
@@ -78,7 +78,16 @@ func attemptFailure(ctx context.Context, up *upload, err error) failure {
 	case ended || bad != nil:
 		return clientGone
 	}
-	err = streamCause(err)
+	return targetFailure(streamCause(err))
+}
+
+func malformedBody(r *h1.Refusal) failure {
+	return failure{http.StatusBadRequest, r.Reason, "The request's body is malformed: " + r.Detail + ".", metrics.ClientGone}
+}
+
+// targetFailure tells what an error of a connection to a target means.
+func targetFailure(err error) failure {
+	var refusal *h1.Refusal
 	if errors.As(err, &refusal) {
 		return failure{http.StatusBadGateway, refusal.Reason, "The upstream's response is malformed.", metrics.Malformed}
 	}
@@ -111,12 +120,20 @@ var causeFailures = []struct {
 // causeFailure tells what the end of an exchange's context means; ok is false while it has not ended.
 func causeFailure(ctx context.Context) (f failure, ok bool) {
 	cause := context.Cause(ctx)
+	if f, ok := ourFailure(cause); ok {
+		return f, true
+	}
+	return clientGone, cause != nil
+}
+
+// ourFailure tells what it means that we ended an exchange ourselves.
+func ourFailure(cause error) (f failure, ok bool) {
 	for _, f := range causeFailures {
 		if errors.Is(cause, f.err) {
 			return f.failure, true
 		}
 	}
-	return clientGone, cause != nil
+	return failure{}, false
 }
 
 // answer writes a failure as a small plain body with its reason in a field, and returns the length of

@@ -37,19 +37,24 @@ type exchange struct {
 	reason     string // why we answered ourselves
 	reset      int    // what gRPC makes of the code by which the target reset its stream; zero: it did not
 	grpcStatus string // of a gRPC call whose trailers came
-	running    membership
+	running    *membership
 	cancel     context.CancelCauseFunc // ends the exchange from outside
 }
 
 // begin decides where a request goes and starts to count it; snap is the snapshot in force, nil before
 // the first. The exchange is never nil and must be ended, also when err says that it goes nowhere.
 func (s *Server) begin(snap *snapshot, q *router.Request, at time.Time) (*exchange, error) {
-	x := &exchange{server: s, snap: snap, began: at}
+	x := &exchange{server: s, snap: snap, began: at, running: &membership{}}
 	if x.snap == nil {
 		return x, errNotReady
 	}
 	var err error
 	x.decision, err = x.snap.table.Decide(q, s.random())
+	return x, x.start(q, err)
+}
+
+// start counts a request that is decided; err is what Decide said, and what start returns.
+func (x *exchange) start(q *router.Request, err error) error {
 	x.beginSample()
 	if !x.sample.Ended() {
 		x.marks = x.decision.Service.Mark(q.Method, q.Path)
@@ -58,13 +63,13 @@ func (s *Server) begin(snap *snapshot, q *router.Request, at time.Time) (*exchan
 		x.recorder().Attempt(metrics.NoTarget, 0)
 	}
 	if err != nil {
-		return x, err
+		return err
 	}
 	if x.decision.Fallback {
 		x.miss()
 	}
 	x.use(x.decision.Target)
-	return x, nil
+	return nil
 }
 
 // recorder counts for the pool that was chosen, also when another one serves.
@@ -111,7 +116,7 @@ func (x *exchange) book(o metrics.Outcome) {
 func (x *exchange) stays() {
 	x.book(x.verdict)
 	x.running.stays()
-	if x.server.closing.Load() {
+	if x.server.closing.Load() && x.cancel != nil {
 		x.cancel(errShutdown)
 	}
 }

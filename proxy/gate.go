@@ -21,6 +21,7 @@ import (
 type gate struct {
 	Listener
 	tls      *tls.Config
+	fast     bool // event loops accept, and hand on what is not theirs
 	ready    chan net.Conn
 	ctx      context.Context //nolint:containedctx // ends the handshakes
 	end      context.CancelCauseFunc
@@ -42,7 +43,7 @@ func newGate(l Listener, gauge *metrics.Connections) *gate {
 
 // Accept returns the next connection that is ready for HTTP.
 func (g *gate) Accept() (net.Conn, error) {
-	if g.tls == nil {
+	if g.tls == nil && !g.fast {
 		c, err := g.accept()
 		if err != nil {
 			return nil, err

@@ -98,11 +98,7 @@ func closeAfter(w http.ResponseWriter, r *http.Request, yes bool) {
 
 // expire ends the exchange at the service's request timeout, unless it turned out to be long-lived.
 func (x *exchange) expire() {
-	m := &x.running
-	m.shard.mu.Lock()
-	long := m.longLived
-	m.shard.mu.Unlock()
-	if !long {
+	if !x.running.lasts() {
 		x.cancel(errRequestTimeout)
 	}
 }
@@ -113,7 +109,7 @@ func (x *exchange) attempt(ctx context.Context, r *http.Request, c client, out *
 		res, err := out.send(x.snap.upstreams[x.target.Pool.Index], x.target)
 		if err == nil {
 			x.answered(headOutcome(c, res))
-			x.sampleHead(res)
+			x.sampleHead(res.StatusCode, res.Header)
 			return res, failure{}
 		}
 		f := x.overdue(r, c, attemptFailure(ctx, out.upload, err))
@@ -138,5 +134,5 @@ func (x *exchange) abandon() {
 func (x *exchange) finish(r *http.Request, c client, o metrics.Outcome, status int, bytes int64) {
 	target := x.target
 	o = x.end(o, status)
-	x.server.access.write(x, r, c, target, o, status, bytes)
+	x.server.access.write(x, logEntry{r.Method, r.Host, c.path, c.addr}, target, o, status, bytes)
 }

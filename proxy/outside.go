@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"math/rand/v2"
-	"net/http"
 
 	"github.com/switchback-proxy/switchback/bucket"
 	"github.com/switchback-proxy/switchback/config"
@@ -39,20 +38,21 @@ func (s *Server) watch(svc *router.Service) *watched {
 }
 
 // watchHead books what a response's head tells beyond its outcome.
-func (x *exchange) watchHead(res *http.Response) {
+func (x *exchange) watchHead(status int, h fields) {
 	w := x.snap.watched[x.decision.Pool.Index]
 	if w == nil {
 		return
 	}
-	if fields := res.Header["Server-Timing"]; fields != nil {
+	if len(w.timings) > 0 {
+		told := h.Values("Server-Timing")
 		for i, name := range w.timings {
-			if d, told := serverTiming(fields, name); told {
+			if d, ok := serverTiming(told, name); ok {
 				x.sample.Measure(i, d)
 			}
 		}
 	}
 	if x.marks != 0 {
-		x.travel(w, res.StatusCode)
+		x.travel(w, status)
 	}
 }
 

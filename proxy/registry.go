@@ -27,15 +27,24 @@ type membership struct {
 	cancel    context.CancelCauseFunc
 	longLived bool
 	grpc      bool // a call, which is long-lived once it shows that it is a stream
+
+	// An event loop uses one membership for exchange after exchange, and is woken to look at cause.
+	wake  func() // nil: cancel ends the exchange
+	turn  uint64 // counts the exchanges
+	cause error
 }
 
 // enter puts an exchange that can be cancelled under watch.
 func (r *registry) enter(x *exchange) {
-	m := &x.running
-	m.shard = &r.shards[rand.Uint32()%uint32(len(r.shards))] //nolint:gosec // spreads load, no secret
-	m.pool, m.number, m.cancel = x.target.Pool, x.snap.number, x.cancel
+	m := x.running
+	if m.shard == nil {
+		m.shard = &r.shards[rand.Uint32()%uint32(len(r.shards))] //nolint:gosec // spreads load, no secret
+	}
 	m.shard.mu.Lock()
 	defer m.shard.mu.Unlock()
+	m.pool, m.number, m.cancel = x.target.Pool, x.snap.number, x.cancel
+	m.turn++
+	m.longLived, m.cause = false, nil
 	if m.shard.members == nil {
 		m.shard.members = map[*membership]struct{}{}
 	}
@@ -64,6 +73,46 @@ func (m *membership) stays() {
 	m.shard.mu.Lock()
 	defer m.shard.mu.Unlock()
 	m.longLived = true
+}
+
+// end is what ends the exchange. The caller holds the shard's lock.
+func (m *membership) end() context.CancelCauseFunc {
+	if m.wake == nil {
+		return m.cancel
+	}
+	turn, wake := m.turn, m.wake
+	return func(cause error) {
+		m.shard.mu.Lock()
+		_, runs := m.shard.members[m]
+		if runs = runs && m.turn == turn; runs && m.cause == nil {
+			m.cause = cause
+		}
+		m.shard.mu.Unlock()
+		if runs {
+			wake()
+		}
+	}
+}
+
+// lockedEnd is end for those who do not hold the lock.
+func (m *membership) lockedEnd() context.CancelCauseFunc {
+	m.shard.mu.Lock()
+	defer m.shard.mu.Unlock()
+	return m.end()
+}
+
+// ended is why the exchange has been ended from outside, for an event loop.
+func (m *membership) ended() error {
+	m.shard.mu.Lock()
+	defer m.shard.mu.Unlock()
+	return m.cause
+}
+
+// lasts reports whether the exchange ends when its peers want.
+func (m *membership) lasts() bool {
+	m.shard.mu.Lock()
+	defer m.shard.mu.Unlock()
+	return m.longLived
 }
 
 // began reports whether an exchange is on a pool since before the snapshot of that number. The caller
@@ -97,7 +146,7 @@ func (s *shard) selected(match func(*membership) bool) []context.CancelCauseFunc
 	var out []context.CancelCauseFunc
 	for m := range s.members {
 		if match(m) {
-			out = append(out, m.cancel)
+			out = append(out, m.end())
 		}
 	}
 	return out

@@ -28,7 +28,7 @@ func (x *exchange) relay(ctx context.Context, w http.ResponseWriter, r *http.Req
 		return
 	}
 	switch {
-	case isEventStream(res):
+	case isEventStream(res.Header.Get("Content-Type")):
 		x.stays()
 	case c.grpc && out.upload.pending():
 		x.running.stays() // both sides speak: no unary call
@@ -104,8 +104,13 @@ func bodyFailure(ctx context.Context, err error) failure {
 	if f, ended := causeFailure(ctx); ended {
 		return f
 	}
+	return brokenBody(streamCause(err))
+}
+
+// brokenBody tells what an error of a target's connection means once the answer's head was there.
+func brokenBody(err error) failure {
 	var refusal *h1.Refusal
-	if errors.As(streamCause(err), &refusal) {
+	if errors.As(err, &refusal) {
 		return failure{http.StatusBadGateway, refusal.Reason, "The upstream's response is malformed.", metrics.Malformed}
 	}
 	return failure{http.StatusBadGateway, "body-truncated", "The upstream's response broke off.", metrics.Truncated}
@@ -151,9 +156,9 @@ func (x *exchange) copyBody(w http.ResponseWriter, c client, res *http.Response,
 	}
 }
 
-// isEventStream reports whether a response ends when its peers want.
-func isEventStream(res *http.Response) bool {
-	kind, _, _ := strings.Cut(res.Header.Get("Content-Type"), ";")
+// isEventStream reports whether a response of a type ends when its peers want.
+func isEventStream(contentType string) bool {
+	kind, _, _ := strings.Cut(contentType, ";")
 	return strings.EqualFold(strings.TrimSpace(kind), "text/event-stream")
 }
 
@@ -192,13 +197,20 @@ func sendTrailers(w http.ResponseWriter, trailer http.Header, announced []string
 
 // issueCookie hands out the minted key with the final response.
 func (x *exchange) issueCookie(h http.Header, c client) {
+	if cookie := x.cookie(c.https); cookie != "" {
+		h.Add("Set-Cookie", cookie)
+	}
+}
+
+// cookie is the minted key as a Set-Cookie value, "" when none was minted.
+func (x *exchange) cookie(secure bool) string {
 	d := &x.decision
 	if d.Issue == "" {
-		return
+		return ""
 	}
 	cookie := http.Cookie{ //nolint:gosec // Secure is for those who came by TLS
 		Name: d.Issue, Value: string(router.AppendID(nil, d.ID)), Path: "/",
-		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.https,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: secure,
 	}
-	h.Add("Set-Cookie", cookie.String())
+	return cookie.String()
 }

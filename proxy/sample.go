@@ -39,16 +39,22 @@ func sampleGroup(d *router.Decision) uint8 {
 	return uint8(slices.Index(d.Pool.Targets, d.Target) % metrics.Groups) //nolint:gosec // below Groups
 }
 
+// fields is the fields of a message; http.Header is one. Names are canonical.
+type fields interface {
+	Get(name string) string
+	Values(name string) []string
+}
+
 // sampleHead books what a response's head says, so that a long body does not look slow.
-func (x *exchange) sampleHead(res *http.Response) {
+func (x *exchange) sampleHead(status int, h fields) {
 	if !x.firstAttempt() {
 		return
 	}
 	age := x.attempted.Sub(x.began) + x.latency
-	apart := res.StatusCode == http.StatusSwitchingProtocols || streams(res.Header.Get("Content-Type"))
+	apart := status == http.StatusSwitchingProtocols || streams(h.Get("Content-Type"))
 	x.samples(func(s *metrics.Sample, of *config.Service) {
 		switch {
-		case x.verdict == metrics.StatusGRPC, failedStatus(of, res.StatusCode):
+		case x.verdict == metrics.StatusGRPC, failedStatus(of, status):
 			s.Fail()
 		case apart:
 			s.EndApart()
@@ -57,7 +63,7 @@ func (x *exchange) sampleHead(res *http.Response) {
 		}
 	})
 	if x.decision.Pool != nil && x.decision.Cause.Drawn() {
-		x.watchHead(res)
+		x.watchHead(status, h)
 	}
 }
 

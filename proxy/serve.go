@@ -44,23 +44,33 @@ func (s *Server) Serve(ctx context.Context, l Listener) error {
 	defer cancel()
 	srv := s.httpServer(l.Config)
 	gate := newGate(l, s.metrics.Connections(l.Config.Name))
+	fast, err := s.newFast(gate)
+	if err != nil {
+		_ = gate.Close()
+		return fmt.Errorf("listener %s: begin the event loops: %w", l.Config.Name, err)
+	}
 	failed := make(chan error, 1)
 	var serving sync.WaitGroup
+	if fast != nil {
+		serving.Go(fast.accept)
+	}
 	serving.Go(func() { failed <- srv.Serve(gate) })
 	if l.Certificates != nil {
 		serving.Go(gate.handshakes)
 		serving.Go(func() { _ = l.Certificates.Run(ctx) }) // returns nil
 	}
-	var err error
 	select {
 	case err = <-failed:
 		err = fmt.Errorf("listener %s: %w", l.Config.Name, err)
 	case <-ctx.Done():
 	}
 	cancel()
-	s.drain(srv, gate)
+	s.drain(srv, gate, fast)
 	_ = srv.Close()
 	_ = gate.Close()
+	if fast != nil {
+		fast.close()
+	}
 	serving.Wait()
 	last, stop := context.WithTimeout(context.Background(), 2*closeGrace)
 	defer stop()
@@ -94,14 +104,20 @@ func (s *Server) httpServer(l config.Listener) *http.Server {
 
 // drain is the end of a listener in order: accept what is queued, close the socket, let idle
 // connections hear that they end, wait for requests, cut.
-func (s *Server) drain(srv *http.Server, gate *gate) {
+func (s *Server) drain(srv *http.Server, gate *gate, fast *fast) {
 	timeout := 30 * time.Second
 	if snap := s.snap.Load(); snap != nil {
 		timeout = snap.table.Config.Shutdown.Timeout
 	}
 	hard, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
+	if fast != nil {
+		fast.stopAccepting()
+	}
 	gate.stopAccepting()
+	if fast != nil {
+		fast.stopped()
+	}
 	// Not before: a client that is sent elsewhere while the socket still queues would come back to be reset.
 	s.closing.Store(true)
 	s.running.cancel(errShutdown, func(m *membership) bool { return m.longLived && !m.grpc }) // gRPC has GOAWAY for it
@@ -109,6 +125,9 @@ func (s *Server) drain(srv *http.Server, gate *gate) {
 	defer cancelQuiet()
 	until(quiet, gate.empty)
 	gate.closeSilent()
+	if fast != nil {
+		fast.closeWaiting()
+	}
 	_ = srv.Shutdown(hard) // an error is the hard end
 	if !until(hard, s.running.empty) {
 		s.log.Warn("requests cut at the shutdown timeout", zap.Int("requests", s.running.count()))

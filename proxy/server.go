@@ -34,6 +34,7 @@ type Server struct {
 	access   *accessLog
 	closing  atomic.Bool // answers tell clients to open their next connection elsewhere
 	drains   drains
+	dates    dates
 }
 
 // snapshot is what is swapped: immutable, held by a request from start to end.
@@ -43,6 +44,7 @@ type snapshot struct {
 	recorders []*metrics.Recorder // by router.Pool.Index; no label look-up per request
 	upstreams []*upstream         // by router.Pool.Index; carried over while the pool stays
 	watched   []*watched          // by router.Pool.Index; nil: nothing
+	plain     []bool              // by router.Pool.Index; all targets of its service can be reached from an event loop
 }
 
 // New makes a Server that answers 503 until the first Swap.
@@ -72,7 +74,7 @@ func (s *Server) Swap(t *router.Table) {
 
 // assemble gives every pool its recorder and its upstream connections, the ones it had where it can.
 func (s *Server) assemble(t *router.Table, old *snapshot) *snapshot {
-	next := &snapshot{table: t, number: 1}
+	next := &snapshot{table: t, number: 1, plain: plainPools(t)}
 	if old != nil {
 		next.number = old.number + 1
 	}

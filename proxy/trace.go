@@ -1,9 +1,6 @@
 package proxy
 
-import (
-	"net/http"
-	"strings"
-)
+import "strings"
 
 const (
 	traceParentLen = 55 // of version 00: version, trace, parent and flags in hex with dashes between
@@ -12,12 +9,12 @@ const (
 
 // traceOf is the id of the trace that a request belongs to, as traceparent has it (W3C Trace Context §3.2), "" when there is
 // none or it is not sampled, so that nobody could look at it.
-func traceOf(h http.Header) string {
-	fields := h["Traceparent"]
-	if len(fields) != 1 || len(fields[0]) < traceParentLen {
+func traceOf(h fields) string {
+	parents := h.Values("Traceparent")
+	if len(parents) != 1 || len(parents[0]) < traceParentLen {
 		return ""
 	}
-	s := fields[0]
+	s := parents[0]
 	version, trace, parent, flags, rest := s[:2], s[3:35], s[36:52], s[53:55], s[55:]
 	switch {
 	case s[2] != '-' || s[35] != '-' || s[52] != '-',

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/proxy/loop"
 	"github.com/switchback-proxy/switchback/router"
 )
 
@@ -23,6 +24,7 @@ const expectWait = time.Second
 type upstream struct {
 	timeouts config.Timeouts
 	http1    *http1Transport
+	fast     loop.Upstream // of event loops
 	http2    overHTTP2
 	calls    overHTTP2 // of gRPC: the time until the head of an answer is for client and target to settle
 	retired  atomic.Bool
@@ -36,9 +38,14 @@ func newUpstream(t config.Timeouts) *upstream {
 	calls.ResponseHeader = 0
 	return &upstream{
 		timeouts: t,
-		http1:    newHTTP1Transport(t),
-		http2:    newStreams(t),
-		calls:    newStreams(calls),
+		fast: loop.Upstream{
+			Dial:  func(ctx context.Context, addr string) (net.Conn, error) { return dial(ctx, t.Connect, "tcp", addr) },
+			Idle:  t.Idle,
+			Count: func(loop.Event) {},
+		},
+		http1: newHTTP1Transport(t),
+		http2: newStreams(t),
+		calls: newStreams(calls),
 	}
 }
 
@@ -144,6 +151,7 @@ func dialTLS(ctx context.Context, timeout time.Duration, network, addr string, h
 func (u *upstream) retire() {
 	u.retired.Store(true)
 	u.http1.retire()
+	u.fast.Retire()
 	for _, t := range []*http.Transport{u.http2.h2c, u.http2.tls, u.calls.h2c, u.calls.tls} {
 		t.CloseIdleConnections()
 	}

@@ -23,7 +23,8 @@ type Chunks struct {
 	Limits Limits // set before the first Scan
 
 	state      chunkState
-	left       int64 // bytes of data not yet seen
+	left       int64 // bytes of the chunk's data not yet seen
+	data       int64 // bytes of data seen
 	extensions int   // bytes so far
 	trailers   lines
 }
@@ -71,7 +72,7 @@ func (c *Chunks) step(p []byte) (n int, bad *Refusal) {
 	case atSize:
 		return c.size(p)
 	case inData:
-		return c.data(p), nil
+		return c.piece(p), nil
 	case atDataEnd:
 		return c.dataEnd(p)
 	case inTrailers:
@@ -99,8 +100,9 @@ func (c *Chunks) size(p []byte) (n int, bad *Refusal) {
 	return n, nil
 }
 
-func (c *Chunks) data(p []byte) int {
+func (c *Chunks) piece(p []byte) int {
 	n := min(int64(len(p)), c.left)
+	c.data += n
 	if c.left -= n; c.left == 0 {
 		c.state = atDataEnd
 	}

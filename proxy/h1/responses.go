@@ -76,6 +76,9 @@ func (s *ResponseScanner) Ahead() int64 {
 	return 0
 }
 
+// Data returns how many bytes of data the chunks of the body under way, or of the last one, have had so far.
+func (s *ResponseScanner) Data() int64 { return s.body.chunks.data }
+
 // EOF says that the connection has ended, and returns a refusal named truncated if that was before
 // the end of an expected response. The end of the connection is the end of a response that is
 // framed by it.

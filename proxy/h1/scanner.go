@@ -142,6 +142,12 @@ func (s *RequestScanner) Upgraded() {
 	}
 }
 
+// Fresh reports whether the scanner stands where a new one with the same limits would: between two requests, and
+// has seen nothing of the next.
+func (s *RequestScanner) Fresh() bool {
+	return s.state == between && !s.blank && !s.partial && s.refusal == nil
+}
+
 // EOF says that the connection has ended, and returns a refusal named truncated if that was inside
 // a request.
 func (s *RequestScanner) EOF() *Refusal {
