@@ -161,7 +161,7 @@ func (x *fastExchange) Answered(status int, head []byte) {
 // Answering tells what the client is told beside the target's own fields.
 func (x *fastExchange) Answering(a *h1.Answering) {
 	a.Close = x.server.closing.Load()
-	a.Date = x.server.dates.at(time.Now())
+	a.Date = x.server.dates.at(x.attempted.Add(x.latency))
 	a.Cookie = x.cookie(x.client.https)
 }
 

@@ -26,6 +26,7 @@ type Chunks struct {
 	left       int64 // bytes of the chunk's data not yet seen
 	data       int64 // bytes of data seen
 	extensions int   // bytes so far
+	section    int   // bytes of the trailer section, with its empty line, once it is seen
 	trailers   lines
 }
 
@@ -128,7 +129,7 @@ func (c *Chunks) trailer(p []byte) (n int, bad *Refusal) {
 	if bad != nil || n == 0 {
 		return 0, bad
 	}
-	c.state = atChunksEnd
+	c.state, c.section = atChunksEnd, n
 	return n, nil
 }
 

@@ -79,6 +79,10 @@ func (s *ResponseScanner) Ahead() int64 {
 // Data returns how many bytes of data the chunks of the body under way, or of the last one, have had so far.
 func (s *ResponseScanner) Data() int64 { return s.body.chunks.data }
 
+// Section returns the length of the trailer section, with its empty line, at the end of the piece of a body found
+// last; 0 when the piece does not end the chunks of a body.
+func (s *ResponseScanner) Section() int { return s.body.chunks.section }
+
 // EOF says that the connection has ended, and returns a refusal named truncated if that was before
 // the end of an expected response. The end of the connection is the end of a response that is
 // framed by it.

@@ -181,6 +181,16 @@ func appendChunked(dst, section []byte) []byte {
 	return dst
 }
 
+// AppendTrailers appends a trailer section that was accepted, without what is not passed on.
+func AppendTrailers(dst, section []byte) []byte {
+	for name, value, rest := nextField(section); name != nil; name, value, rest = nextField(rest) {
+		if trailerAllowed(name) {
+			dst = appendField(dst, name, value)
+		}
+	}
+	return append(dst, "\r\n"...)
+}
+
 // trailerAllowed reports whether an announced trailer is passed on. Those of framing, connection, routing
 // and identity have been refused ([checkAnnounced]); these are left of what means something in a head
 // alone (RFC 9110 §6.5.1).

@@ -142,6 +142,10 @@ func (s *RequestScanner) Upgraded() {
 	}
 }
 
+// Section returns the length of the trailer section, with its empty line, at the end of the piece of a body found
+// last; 0 when the piece does not end the chunks of a body.
+func (s *RequestScanner) Section() int { return s.body.chunks.section }
+
 // Fresh reports whether the scanner stands where a new one with the same limits would: between two requests, and
 // has seen nothing of the next.
 func (s *RequestScanner) Fresh() bool {

@@ -159,6 +159,10 @@ func (c *client) head(head []byte) {
 func (c *client) body(piece []byte) bool {
 	a, p := c.act, c.p
 	a.bytes += int64(len(piece))
+	var trailers []byte
+	if n := a.b.scanner.Section(); n > len("\r\n") {
+		piece, trailers = piece[:len(piece)-n], piece[len(piece)-n:]
+	}
 	if a.chunks {
 		p.out = append(strconv.AppendInt(p.out, int64(len(piece)), 16), "\r\n"...)
 	}
@@ -175,6 +179,9 @@ func (c *client) body(piece []byte) bool {
 	}
 	if a.chunks {
 		p.out = append(p.out, "\r\n"...)
+	}
+	if trailers != nil {
+		p.out = h1.AppendTrailers(p.out, trailers)
 	}
 	return true
 }

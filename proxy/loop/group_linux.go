@@ -117,6 +117,7 @@ func (p *poller) each(visit func(*client)) {
 
 // interrupted ends the exchanges that have been ended from outside.
 func (p *poller) interrupted() {
+	p.interrupting.Store(false) // first: who is woken now is looked at now
 	p.each(func(c *client) {
 		if c.phase != serving {
 			return
@@ -129,7 +130,7 @@ func (p *poller) interrupted() {
 }
 
 // give makes a connection of package net out of a descriptor, for net/http.
-func (g *Group) give(fd int, read []byte, why Reason) {
+func (g *Group) give(fd int, rest []byte, why Reason) {
 	f := os.NewFile(uintptr(fd), "client")
 	c, err := net.FileConn(f)
 	_ = f.Close() // FileConn has duplicated it
@@ -137,5 +138,5 @@ func (g *Group) give(fd int, read []byte, why Reason) {
 		g.o.Proxy.Closed() // no descriptor was free
 		return
 	}
-	g.o.Proxy.HandOver(c, read, why)
+	g.o.Proxy.HandOver(c, rest, why)
 }

@@ -10,6 +10,9 @@ import (
 // preface begins every connection of HTTP/2 (RFC 9113 §3.4). No method of HTTP/1.1 begins like it.
 const preface = "PRI * HTTP/2.0"
 
+// maxOptions bounds the connection options, in bytes, that are looked up for each field.
+const maxOptions = 256
+
 // await reads up to the end of a request's head, and begins an exchange. It returns true when there is more to do.
 func (c *client) await() bool {
 	if c.act == nil {
@@ -153,6 +156,12 @@ func odd(q *h1.Request, head []byte) Reason {
 			return Trailer
 		}
 	}
+	options := 0
+	for value := range h1.Fields(head, "connection") {
+		if options += len(value); options > maxOptions {
+			return Connection
+		}
+	}
 	if string(q.Method) == "POST" {
 		const grpc = "application/grpc"
 		if kind, ok := h1.Field(head, "content-type"); ok && len(kind) >= len(grpc) && bytes.EqualFold(kind[:len(grpc)], []byte(grpc)) {
@@ -164,13 +173,10 @@ func odd(q *h1.Request, head []byte) Reason {
 
 // handOver gives the connection to net/http, with what is read and not dealt with.
 func (c *client) handOver(why Reason) {
-	var read []byte
-	if a := c.act; a != nil {
-		read = bytes.Clone(a.in[a.at:])
-	}
+	rest := bytes.Clone(c.act.in[c.act.at:])
 	fd, g := int(c.fd), c.p.group
 	// Before anything else: events of the old descriptor would go on coming while a duplicate is open.
 	_ = unix.EpollCtl(c.p.ep, unix.EPOLL_CTL_DEL, fd, nil)
 	c.leave()
-	g.given.Go(func() { g.give(fd, read, why) })
+	g.given.Go(func() { g.give(fd, rest, why) })
 }

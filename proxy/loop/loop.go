@@ -25,6 +25,7 @@ const (
 	Version                // HTTP/1.0
 	Absolute               // the target has the absolute form
 	Trailer                // the request announces trailers
+	Connection             // the request has many connection options
 	GRPC                   // a gRPC call over HTTP/1.1
 	HTTP2                  // the preface of HTTP/2, where the listener speaks it
 	Refused                // the request is refused, which net/http's side does

@@ -16,7 +16,7 @@ const (
 	batch = 256 // events taken at once
 	// budget is how many bytes one connection may move before the others have their turn.
 	budget  = 512 << 10
-	scratch = 128 << 10 // one read of a body
+	scratch = bigSize // one read of a body
 )
 
 // handler is a connection that waits for events.
@@ -56,7 +56,9 @@ type poller struct {
 	clients int
 	acts    []*activity // to be used again
 
+	tickets      uint64 // of dialing
 	interruptAll func() // posts interrupted; made once, since every request carries it
+	interrupting atomic.Bool
 
 	wakeFD int
 	mu     sync.Mutex // guards tasks
@@ -94,7 +96,11 @@ func newPoller(g *Group) (*poller, error) {
 		_ = unix.Close(wake)
 		return nil, fmt.Errorf("watch an event descriptor: %w", err)
 	}
-	p.interruptAll = func() { p.post(p.interrupted) }
+	p.interruptAll = func() {
+		if !p.interrupting.Swap(true) {
+			p.post(p.interrupted)
+		}
+	}
 	p.clock()
 	p.wheel.hand = p.ticks
 	return p, nil

@@ -80,11 +80,11 @@ func (c *client) repeatable() bool {
 func (c *client) dial(to endpoint) {
 	a := c.act
 	a.dialing = true
-	a.ticket++
-	ticket, x := a.ticket, a.x
+	c.p.tickets++
+	ticket := c.p.tickets
+	a.ticket = ticket
 	c.p.dial(to, func(d dialed) {
-		current := c.fd >= 0 && c.act == a && a.x == x && a.dialing && a.ticket == ticket
-		if !current {
+		if c.fd < 0 || c.act != a || !a.dialing || a.ticket != ticket {
 			c.p.adopt(d, to)
 			return
 		}
@@ -162,9 +162,8 @@ func (c *client) up() {
 		case event == h1.End:
 			a.read = true
 		case event == h1.Body:
-			b.send(a.in[a.at : a.at+n])
+			c.piece(a.in[a.at : a.at+n])
 			a.at += n
-			a.took = true
 		case !c.more():
 			return
 		}
@@ -176,6 +175,20 @@ func (c *client) up() {
 			c.deadline()
 		}
 	}
+}
+
+// piece sends a piece of the request's body.
+func (c *client) piece(piece []byte) {
+	a := c.act
+	a.took = true
+	n := a.scanner.Section()
+	if n <= len("\r\n") {
+		a.b.send(piece)
+		return
+	}
+	end := len(piece) - n
+	c.p.out = h1.AppendTrailers(append(c.p.out[:0], piece[:end]...), piece[end:])
+	a.b.send(c.p.out)
 }
 
 // more reads a part of the request's body. It returns false when nothing came, or the exchange has ended.
