@@ -232,9 +232,11 @@ func (c *client) leave() {
 
 // activity is one to be used.
 func (p *poller) activity() *activity {
-	a := &activity{}
+	var a *activity
 	if n := len(p.acts); n > 0 {
 		a, p.acts = p.acts[n-1], p.acts[:n-1]
+	} else {
+		a = &activity{}
 	}
 	a.in = p.pages.get(pageSize)
 	return a
