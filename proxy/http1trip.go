@@ -136,7 +136,7 @@ func (t *http1Trip) whole(res *http.Response) {
 	if surplus {
 		t.conn.poison()
 	}
-	t.read(!res.Close && !t.req.Close && !surplus)
+	t.read(!res.Close && !t.req.Close && !surplus && t.conn.drained())
 }
 
 // read ends the side that reads.

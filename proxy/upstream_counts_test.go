@@ -59,50 +59,44 @@ func TestCountsOpenedByHTTP2(t *testing.T) {
 	}
 }
 
-// closing is a handler of connections that answers once, and tells when it has closed: before the next request
-// comes, or over it.
-func closing(over bool, closed chan<- struct{}) func(c net.Conn, br *bufio.Reader) {
-	return func(c net.Conn, br *bufio.Reader) {
+// A kept connection that ended unnoticed. The end of TLS comes in bytes, too, and is no poison.
+func TestCountsStale(t *testing.T) {
+	t.Parallel()
+	served, closed := make(chan struct{}), make(chan struct{})
+	once := func(c net.Conn, br *bufio.Reader) {
 		_ = head(br)
 		_, _ = io.WriteString(c, okResponse)
-		if over {
-			_ = head(br)
-		}
+		<-served
 		_ = c.Close()
 		closed <- struct{}{}
 	}
-}
-
-func TestCountsStale(t *testing.T) {
-	t.Parallel()
-	for _, over := range []bool{false, true} {
-		closed := make(chan struct{}, 10)
-		r := start(t, one, map[string]string{"blue": rawUpstream(t, closing(over, closed))})
+	for name, blue := range map[string]string{"plain": rawUpstream(t, once), "TLS": tlsUpstream(t, "127.0.0.1", hijacked(once))} {
+		r := start(t, one, map[string]string{"blue": blue})
 		for range 3 {
 			if res, _ := r.get("/"); res.StatusCode != 200 {
-				t.Fatalf("answer is %s", res.Status)
+				t.Fatalf("%s: answer is %s", name, res.Status)
 			}
-			if !over {
-				<-closed
-			}
+			served <- struct{}{}
+			<-closed
 		}
 		if got := r.connections(); got != "3 opened, 2 stale" {
-			t.Errorf("closed over the next request %v: counted %s", over, got)
+			t.Errorf("%s: counted %s", name, got)
 		}
 	}
 }
 
-// The end of TLS comes in bytes, too, and is no poison.
-func TestCountsStaleTLS(t *testing.T) {
+// One that ends over the request is stale where the request may be sent again.
+func TestCountsStaleOverARequest(t *testing.T) {
 	t.Parallel()
-	closed := make(chan struct{}, 10)
-	blue := tlsUpstream(t, "127.0.0.1", hijacked(closing(false, closed)))
-	r := start(t, one, map[string]string{"blue": blue})
+	r := start(t, one, map[string]string{"blue": rawUpstream(t, func(c net.Conn, br *bufio.Reader) {
+		_ = head(br)
+		_, _ = io.WriteString(c, okResponse)
+		_ = head(br)
+	})})
 	for range 3 {
 		if res, _ := r.get("/"); res.StatusCode != 200 {
 			t.Fatalf("answer is %s", res.Status)
 		}
-		<-closed
 	}
 	if got := r.connections(); got != "3 opened, 2 stale" {
 		t.Errorf("counted %s", got)
@@ -135,16 +129,21 @@ func late(said chan<- struct{}) func(c net.Conn, br *bufio.Reader) {
 func TestCountsPoisoned(t *testing.T) {
 	t.Parallel()
 	said := make(chan struct{}, 10)
-	r := start(t, one, map[string]string{"blue": rawUpstream(t, late(said))})
-	for range 3 {
-		if res, body := r.get("/"); res.StatusCode != 200 || body != "ok" {
-			t.Fatalf("answer is %s %q", res.Status, body)
+	for name, blue := range map[string]string{
+		"plain": rawUpstream(t, late(said)),
+		"TLS":   tlsUpstream(t, "127.0.0.1", hijacked(late(said))), // which may have read both at once
+	} {
+		r := start(t, one, map[string]string{"blue": blue})
+		for range 3 {
+			if res, body := r.get("/"); res.StatusCode != 200 || body != "ok" {
+				t.Fatalf("%s: answer is %s %q", name, res.Status, body)
+			}
+			<-said
 		}
-		<-said
-	}
-	// What the last one said is noticed with its answer, or by the request that comes next.
-	if got := r.connections(); got != "3 opened, 2 poisoned" && got != "3 opened, 3 poisoned" {
-		t.Errorf("counted %s", got)
+		// What the last one said is noticed with its answer, or by the request that comes next.
+		if got := r.connections(); got != "3 opened, 2 poisoned" && got != "3 opened, 3 poisoned" {
+			t.Errorf("%s: counted %s", name, got)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -39,6 +40,7 @@ type upstreamConn struct {
 	buf    []byte // read from the connection, not passed on yet
 	store  []byte // what buf is cut from
 	vetted int
+	probe  [1]byte // for looks into TLS
 }
 
 // errUnusable ends a kept connection that must not carry another request: the target has closed it, or
@@ -134,8 +136,23 @@ func (c *upstreamConn) said() bool {
 		return true
 	}
 	_ = c.SetReadDeadline(time.Now().Add(saidWait))
-	n, _ := c.Conn.Read(make([]byte, 1))
+	n, _ := c.Conn.Read(c.probe[:])
 	return n > 0
+}
+
+// drained reports whether nothing stands behind an answer in what TLS has read already, where the socket does
+// not show it any more. Only who reads the connection may ask.
+func (c *upstreamConn) drained() bool {
+	if !c.sealed {
+		return true
+	}
+	_ = c.SetReadDeadline(time.Unix(1, 0)) // what is there can be read all the same
+	n, err := c.Conn.Read(c.probe[:])
+	if n > 0 {
+		c.poison()
+	}
+	_ = c.SetReadDeadline(time.Time{})
+	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // poison notes that the connection carries what nobody asked for, or what cannot be framed: it serves nobody
