@@ -18,6 +18,8 @@ var fixed = map[string][]string{
 	"attempts_total.outcome":              outcomeNames[:],
 	"retries_total.cause":                 causes[:],
 	"upstream_connections_total.event":    connectionEvents[:],
+	"path_connections.path":               paths[:],
+	"handovers_total.reason":              handoverNames[:],
 	"flag_evaluations_total.reason":       reasons,
 	"rollout_phase.phase":                 phases,
 	"rollout_evidence_log10.direction":    {"for", "against"},
