@@ -54,7 +54,7 @@ type Recorder struct {
 	requestDuration prometheus.Observer
 	attempts        [outcomes]prometheus.Counter
 	attemptDuration prometheus.Observer
-	retries         [len(causes)]prometheus.Counter
+	retries         [outcomes]prometheus.Counter
 	fallbacks       prometheus.Counter
 	judged          prometheus.Counter
 	connections     [len(connectionEvents)]prometheus.Counter
@@ -81,7 +81,7 @@ func (r *Recorder) Attempt(o Outcome, d time.Duration) {
 }
 
 // Retry counts an attempt on another target after one that failed with o.
-func (r *Recorder) Retry(o Outcome) { r.retries[cause(o)].Inc() }
+func (r *Recorder) Retry(o Outcome) { r.retries[o.known()].Inc() }
 
 // Fallback counts a request this pool should have served and the baseline did. It is booked here, on the
 // pool that missed.
@@ -134,9 +134,7 @@ func (v *vecs) recorder(k Key, c clock) *Recorder {
 	}
 	for i, name := range outcomeNames {
 		r.attempts[i] = v.attempts.WithLabelValues(k.Service, k.Pool, name)
-	}
-	for i, name := range causes {
-		r.retries[i] = v.retries.WithLabelValues(k.Service, k.Pool, name)
+		r.retries[i] = v.retries.WithLabelValues(k.Service, k.Pool, cause(Outcome(i)))
 	}
 	for i, name := range connectionEvents {
 		r.connections[i] = v.connections.WithLabelValues(k.Service, k.Pool, name)

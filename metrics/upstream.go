@@ -1,22 +1,20 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // causes are the labels of retries_total: the outcomes after which another target is tried.
 var causes = [...]string{"refused", "timeout", "reset", "unexpected"}
 
-// cause is the place of an outcome in causes.
-func cause(o Outcome) int {
-	switch o {
-	case Refused:
-		return 0
-	case Timeout:
-		return 1
-	case Reset:
-		return 2
-	default:
-		return 3
+// cause is the label of an outcome in retries_total.
+func cause(o Outcome) string {
+	if name := o.String(); slices.Contains(causes[:], name) {
+		return name
 	}
+	return Unexpected.String()
 }
 
 // connectionEvents are the labels of upstream_connections_total.
