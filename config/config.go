@@ -40,8 +40,8 @@ type Listener struct {
 	Name     string
 	Address  string   // host:port; ":8080" is every address
 	TLS      *TLS     // nil: cleartext
-	Fast     bool     // event loops where the system has them
 	H2C      bool     // HTTP/2 without TLS is spoken too, with those who begin with its preface
+	Fast     bool     // plain HTTP/1.1 is served in event loops where the system has them; false: by net/http alone
 	Pool     string   // role or pool every request is sent to, whatever the weights; "": weights decide
 	Serve    string   // ServeFlags: applications ask for flags here; "": traffic of the services
 	Tokens   []Secret // of a listener that serves flags; none: everybody who reaches it may ask

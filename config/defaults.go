@@ -11,6 +11,7 @@ const (
 	defaultLogLevel       = "info"
 	defaultOverrideHeader = "Switchback-Pool"
 	defaultHost           = "preserve"
+	defaultFast           = true
 	defaultDrain          = 30 * time.Second
 	defaultLongLived      = 10 * time.Minute
 	defaultSpread         = 60 * time.Second
@@ -19,7 +20,7 @@ const (
 )
 
 func defaultListeners() []Listener {
-	l := Listener{Name: "web", Address: ":8080", Fast: true}
+	l := Listener{Name: "web", Address: ":8080", Fast: defaultFast}
 	setTimeouts(&l)
 	return []Listener{l}
 }

@@ -130,7 +130,7 @@ func showListener(l Listener) shown {
 		}
 		s = s.set("tls", shown{}.set("certificates", pairs))
 	}
-	s = s.some("h2c", l.H2C).some("pool", l.Pool).some("serve", l.Serve)
+	s = s.some("h2c", l.H2C).set("fast", l.Fast).some("pool", l.Pool).some("serve", l.Serve)
 	var tokens []shown
 	for _, t := range l.Tokens {
 		tokens = append(tokens, shown{}.set("name", t.Name).set("file", t.File))

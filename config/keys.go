@@ -93,6 +93,7 @@ func listenerKeys() []key {
 			return []key{describe("certificates", list(certificate, 1, 0), "The client's SNI chooses among them; the first is used when none fits.").must("[{cert: shop.crt, key: shop.key}]")}
 		}), "Certificates; without them the listener speaks cleartext."),
 		describe("h2c", boolean(), "HTTP/2 without TLS as well, with those who begin with its preface.").or("false").as("true"),
+		describe("fast", boolean(), "Serve plain HTTP/1.1 in event loops where the system has them (Linux); false: net/http alone, as everywhere else and for TLS.").or(strconv.FormatBool(defaultFast)).as("false"),
 		describe("pool", text(""), "Every request goes to this role or pool, whatever the weights.").as("idle"),
 		describe("timeouts", mapping(func() []key {
 			return []key{

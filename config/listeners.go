@@ -36,12 +36,12 @@ func (p *parser) listeners(n *node) []Listener {
 func (p *parser) listener(name string, n *node) Listener {
 	l := Listener{Name: name}
 	setTimeouts(&l)
-	o := p.object(n, "address", "tls", "h2c", "pool", "timeouts", "serve", "tokens", "cors")
+	o := p.object(n, "address", "tls", "h2c", "fast", "pool", "timeouts", "serve", "tokens", "cors")
 	at := p.need(o, "address", `write host:port, such as ":8080"`)
 	l.Address = p.checked(at, address)
 	l.TLS = p.tls(o.at("tls"))
 	l.H2C = p.h2c(o)
-	l.Fast = true
+	l.Fast = p.fast(o)
 	l.Pool = p.listenerPool(o.at("pool"))
 	p.serving(&l, o)
 	t := p.object(o.at("timeouts"), "header", "idle")
@@ -67,6 +67,14 @@ func (p *parser) h2c(o object) bool {
 		p.report(n, flaw{"h2c is HTTP/2 without TLS, and the listener has tls", "remove it; clients with TLS are offered HTTP/2 in any case"})
 	}
 	return on
+}
+
+// fast leaves it to the system and the protocol whether a listener can be served so.
+func (p *parser) fast(o object) bool {
+	if n := o.at("fast"); n != nil {
+		return p.boolean(n)
+	}
+	return defaultFast
 }
 
 func (p *parser) tls(n *node) *TLS {

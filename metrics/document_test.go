@@ -16,6 +16,10 @@ import (
 var fixed = map[string][]string{
 	"requests_total.code_class":           classes[:],
 	"attempts_total.outcome":              outcomeNames[:],
+	"retries_total.cause":                 causes[:],
+	"upstream_connections_total.event":    connectionEvents[:],
+	"path_connections.path":               paths[:],
+	"handovers_total.reason":              handoverNames[:],
 	"flag_evaluations_total.reason":       reasons,
 	"rollout_phase.phase":                 phases,
 	"rollout_evidence_log10.direction":    {"for", "against"},

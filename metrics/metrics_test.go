@@ -58,7 +58,12 @@ func small() *Registry {
 	green.Attempt(OK, 3*time.Millisecond)
 	green.Attempt(Refused, time.Millisecond)
 	green.Attempt(NoTarget, 0)
-	green.Retry()
+	green.Retry(Refused)
+	green.ConnectionOpened()
+	green.ConnectionOpened()
+	green.ConnectionReused()
+	green.ConnectionStale()
+	green.ConnectionPoisoned()
 	green.Fallback()
 	green.Judged(2)
 	green.Judged(-1)
@@ -80,6 +85,11 @@ func small() *Registry {
 	web.Opened()
 	web.Opened()
 	web.Closed()
+	web.OpenedFast()
+	web.OpenedFast()
+	web.OpenedFast()
+	web.HandedOver(HandoverUpgrade)
+	web.ClosedFast()
 	checkout := r.Flag("checkout")
 	checkout.Reason("split").Count()
 	checkout.Reason("made up").Count()
@@ -172,7 +182,7 @@ func TestNewHasRuntimeAndProcess(t *testing.T) {
 
 func TestCardinalityIsKnown(t *testing.T) {
 	histogram := len(buckets) + 3 // +Inf, sum, count
-	perPool := len(classes) + int(outcomes) + 3 + 2*histogram
+	perPool := len(classes) + int(outcomes) + len(causes) + len(connectionEvents) + 2 + 2*histogram
 	r := newRegistry("1.2.3")
 	before := len(series(t, r))
 	for _, pool := range []string{"blue", "green"} {
@@ -182,6 +192,7 @@ func TestCardinalityIsKnown(t *testing.T) {
 		}
 		for o := range 256 {
 			rec.Attempt(Outcome(o), time.Second)
+			rec.Retry(Outcome(o))
 		}
 	}
 	r.ObserveStore("made up", errors.New("x"), false, time.Second)
@@ -224,7 +235,8 @@ func TestKeep(t *testing.T) {
 
 	green.Request(200, time.Second) // a request that was under way
 	green.Attempt(OK, time.Second)
-	green.Retry()
+	green.Retry(Reset)
+	green.ConnectionOpened()
 	green.Fallback()
 	if got := series(t, r, `pool="green"`); len(got) != 0 {
 		t.Errorf("dropped series show: %q", got)
@@ -302,10 +314,17 @@ func TestRecordingAllocatesNothing(t *testing.T) {
 	allocs := testing.AllocsPerRun(1000, func() {
 		rec.Request(200, 12*time.Millisecond)
 		rec.Attempt(Timeout, time.Second)
-		rec.Retry()
+		rec.Retry(Timeout)
+		rec.ConnectionOpened()
+		rec.ConnectionReused()
+		rec.ConnectionStale()
+		rec.ConnectionPoisoned()
 		rec.Fallback()
 		conns.Opened()
 		conns.Closed()
+		conns.OpenedFast()
+		conns.HandedOver(HandoverTrailer)
+		conns.ClosedFast()
 		refusals.Count("connect")
 		refusals.Count(reason)
 		r.ObserveStore("put", nil, false, time.Millisecond)

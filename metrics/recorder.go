@@ -54,9 +54,10 @@ type Recorder struct {
 	requestDuration prometheus.Observer
 	attempts        [outcomes]prometheus.Counter
 	attemptDuration prometheus.Observer
-	retries         prometheus.Counter
+	retries         [outcomes]prometheus.Counter
 	fallbacks       prometheus.Counter
 	judged          prometheus.Counter
+	connections     [len(connectionEvents)]prometheus.Counter
 	cells           *Cells
 }
 
@@ -79,8 +80,8 @@ func (r *Recorder) Attempt(o Outcome, d time.Duration) {
 	}
 }
 
-// Retry counts an attempt on another target after one that failed.
-func (r *Recorder) Retry() { r.retries.Inc() }
+// Retry counts an attempt on another target after one that failed with o.
+func (r *Recorder) Retry(o Outcome) { r.retries[o.known()].Inc() }
 
 // Fallback counts a request this pool should have served and the baseline did. It is booked here, on the
 // pool that missed.
@@ -97,8 +98,8 @@ func seconds(d time.Duration) float64 { return max(d, 0).Seconds() }
 
 // vecs are the metrics a Recorder has a part of.
 type vecs struct {
-	requests, attempts, retries, fallbacks, judged *prometheus.CounterVec
-	requestDuration, attemptDuration               *prometheus.HistogramVec
+	requests, attempts, retries, fallbacks, judged, connections *prometheus.CounterVec
+	requestDuration, attemptDuration                            *prometheus.HistogramVec
 }
 
 func newVecs() vecs {
@@ -111,14 +112,15 @@ func newVecs() vecs {
 			"service", "pool", "outcome"),
 		attemptDuration: histogramVec("attempt_duration_seconds", "Time of the tries that reached for a target.",
 			buckets, "service", "pool"),
-		retries:   counterVec("retries_total", "Tries on another target after one that failed.", "service", "pool"),
-		fallbacks: counterVec("fallbacks_total", "Requests the baseline served because this pool could not.", "service", "pool"),
-		judged:    counterVec("judged_total", "Requests the judge has looked at.", "service", "pool"),
+		retries:     counterVec("retries_total", "Tries on another target after one that failed, by how that ended.", "service", "pool", "cause"),
+		fallbacks:   counterVec("fallbacks_total", "Requests the baseline served because this pool could not.", "service", "pool"),
+		judged:      counterVec("judged_total", "Requests the judge has looked at.", "service", "pool"),
+		connections: newUpstreamConnections(),
 	}
 }
 
 func (v *vecs) collectors() []prometheus.Collector {
-	return []prometheus.Collector{v.requests, v.attempts, v.retries, v.fallbacks, v.judged, v.requestDuration, v.attemptDuration}
+	return []prometheus.Collector{v.requests, v.attempts, v.retries, v.fallbacks, v.judged, v.connections, v.requestDuration, v.attemptDuration}
 }
 
 // recorder resolves every series of a pool.
@@ -126,13 +128,16 @@ func (v *vecs) recorder(k Key, c clock) *Recorder {
 	r := v.compared(k, c)
 	r.requestDuration = v.requestDuration.WithLabelValues(k.Service, k.Pool)
 	r.attemptDuration = v.attemptDuration.WithLabelValues(k.Service, k.Pool)
-	r.retries = v.retries.WithLabelValues(k.Service, k.Pool)
 	r.fallbacks = v.fallbacks.WithLabelValues(k.Service, k.Pool)
 	for i, name := range classes {
 		r.requests[i] = v.requests.WithLabelValues(k.Service, k.Pool, name)
 	}
 	for i, name := range outcomeNames {
 		r.attempts[i] = v.attempts.WithLabelValues(k.Service, k.Pool, name)
+		r.retries[i] = v.retries.WithLabelValues(k.Service, k.Pool, cause(Outcome(i)))
+	}
+	for i, name := range connectionEvents {
+		r.connections[i] = v.connections.WithLabelValues(k.Service, k.Pool, name)
 	}
 	return r
 }
@@ -145,7 +150,7 @@ func (v *vecs) compared(k Key, c clock) *Recorder {
 // drop removes every series of a pool.
 func (v *vecs) drop(k Key) {
 	labels := prometheus.Labels{"service": k.Service, "pool": k.Pool}
-	for _, counter := range []*prometheus.CounterVec{v.requests, v.attempts, v.retries, v.fallbacks, v.judged} {
+	for _, counter := range []*prometheus.CounterVec{v.requests, v.attempts, v.retries, v.fallbacks, v.judged, v.connections} {
 		counter.DeletePartialMatch(labels)
 	}
 	v.requestDuration.DeletePartialMatch(labels)

@@ -24,7 +24,7 @@ type Registry struct {
 	live      *live
 	clock     clock
 	decisions decisions
-	conns     *prometheus.GaugeVec
+	conns     connectionVecs
 	refused   *prometheus.CounterVec
 
 	evaluations *prometheus.CounterVec
@@ -69,7 +69,7 @@ func newRegistry(version string) *Registry {
 		recorders: map[Key]*Recorder{},
 		listeners: map[string]*Connections{},
 		journeys:  map[Key]*Journeys{},
-		conns:     gaugeVec("connections", "Client connections that are open.", "listener"),
+		conns:     newConnectionVecs(),
 		refused:   counterVec("refused_requests_total", "Requests refused before a service was chosen.", "reason"),
 		flags:     map[string]*Evaluations{},
 
@@ -77,8 +77,9 @@ func newRegistry(version string) *Registry {
 	}
 	build := gaugeVec("build_info", "The version that runs; always 1.", "version")
 	build.WithLabelValues(clean(version)).Set(1)
-	r.prom.MustRegister(build, r.live, r.conns, r.refused, r.evaluations)
+	r.prom.MustRegister(build, r.live, r.refused, r.evaluations)
 	r.prom.MustRegister(r.vecs.collectors()...)
+	r.prom.MustRegister(r.conns.collectors()...)
 	r.prom.MustRegister(r.ops.collectors()...)
 	r.prom.MustRegister(r.config.collectors()...)
 	r.prom.MustRegister(r.decisions.collectors()...)

@@ -136,7 +136,7 @@ func (x *exchange) next(o metrics.Outcome, sent bool) bool {
 		x.tried[x.retries] = failed
 		if t := failed.Pool.Pick(x.server.random()[0], x.tried[:x.retries+1]...); t != nil {
 			x.retries++
-			x.snap.recorders[t.Pool.Index].Retry()
+			x.snap.recorders[t.Pool.Index].Retry(o)
 			x.use(t)
 			return true
 		}

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/proxy/loop"
 )
 
@@ -49,17 +50,26 @@ type fastListener struct {
 }
 
 func (f fastListener) Opened() {
-	f.gate.gauge.Opened()
+	f.gate.gauge.OpenedFast()
 	f.gate.open.Add(1)
 }
 
 func (f fastListener) Closed() {
-	f.gate.gauge.Closed()
+	f.gate.gauge.ClosedFast()
 	f.gate.open.Add(-1)
+}
+
+// handovers are the reasons as metrics tell them.
+var handovers = [loop.Reasons]metrics.Handover{
+	loop.Upgrade: metrics.HandoverUpgrade, loop.Expect: metrics.HandoverExpect, loop.Version: metrics.HandoverVersion,
+	loop.Absolute: metrics.HandoverAbsolute, loop.Trailer: metrics.HandoverTrailer, loop.Connection: metrics.HandoverConnection,
+	loop.GRPC: metrics.HandoverGRPC, loop.HTTP2: metrics.HandoverHTTP2, loop.Refused: metrics.HandoverRefused,
+	loop.Service: metrics.HandoverService,
 }
 
 // HandOver gives a connection to net/http, with what was read of it.
 func (f fastListener) HandOver(c net.Conn, read []byte, why loop.Reason) {
+	f.gate.gauge.HandedOver(handovers[why])
 	a := &accepted{Conn: c, open: &f.gate.open, gauge: f.gate.gauge}
 	u := f.gate.guard(a, a)
 	u.undecided = why == loop.HTTP2

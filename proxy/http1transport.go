@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/metrics"
 )
 
 const (
@@ -32,6 +33,7 @@ const (
 // Got1xxResponse go.
 type http1Transport struct {
 	timeouts config.Timeouts
+	counts   *metrics.Recorder
 
 	mu      sync.Mutex                // guards the rest; never held while anything waits
 	idle    map[endpoint][]*http1Conn // the one used last stands last
@@ -54,8 +56,8 @@ type http1Conn struct {
 	since time.Time // idle
 }
 
-func newHTTP1Transport(t config.Timeouts) *http1Transport {
-	return &http1Transport{timeouts: t, idle: map[endpoint][]*http1Conn{}}
+func newHTTP1Transport(t config.Timeouts, counts *metrics.Recorder) *http1Transport {
+	return &http1Transport{timeouts: t, counts: counts, idle: map[endpoint][]*http1Conn{}}
 }
 
 // RoundTrip sends a request and returns the target's final answer. It comes back once the head of the answer
@@ -79,9 +81,14 @@ func (t *http1Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if trace.GotConn != nil {
 			trace.GotConn(httptrace.GotConnInfo{Conn: c.upstreamConn, Reused: c.kept})
 		}
+		kept := c.kept // which the end of the trip may change
 		trip := &http1Trip{transport: t, conn: c, req: req, trace: trace}
 		res, err := trip.run()
-		if err == nil || !c.kept || !trip.vain(err) || !repeatable(req) || req.Context().Err() != nil {
+		again := err != nil && kept && trip.vain(err) && repeatable(req) && req.Context().Err() == nil
+		if kept {
+			trip.count(err, again)
+		}
+		if !again {
 			return res, err
 		}
 	}
@@ -119,7 +126,7 @@ func (t *http1Transport) conn(ctx context.Context, to endpoint) (*http1Conn, err
 
 func (t *http1Transport) dial(ctx context.Context, to endpoint) (*upstreamConn, error) {
 	if to.tls {
-		c, err := dialTLS(ctx, t.timeouts.Connect, "tcp", to.addr, false)
+		c, err := dialTLS(ctx, t.timeouts.Connect, "tcp", to.addr, false, t.counts)
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +136,7 @@ func (t *http1Transport) dial(ctx context.Context, to endpoint) (*upstreamConn, 
 	if err != nil {
 		return nil, err
 	}
-	return newUpstreamConn(c, c), nil
+	return newUpstreamConn(c, c, t.counts), nil
 }
 
 func (t *http1Transport) take(to endpoint) *http1Conn {
@@ -183,7 +190,7 @@ func (t *http1Transport) sweep() {
 	}
 	t.mu.Unlock()
 	for _, c := range closing {
-		_ = c.Close()
+		c.discard()
 	}
 }
 

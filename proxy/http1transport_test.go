@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/metrics"
 )
 
 // target is a socket whose connections a test serves by hand.
@@ -64,7 +65,7 @@ const emptyAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 func newTestTransport(t *testing.T) *http1Transport {
 	t.Helper()
-	tr := newHTTP1Transport(config.Timeouts{Connect: 5 * time.Second, ResponseHeader: 5 * time.Second, Idle: time.Minute})
+	tr := newHTTP1Transport(config.Timeouts{Connect: 5 * time.Second, ResponseHeader: 5 * time.Second, Idle: time.Minute}, metrics.New("test").Recorder("web", "blue"))
 	t.Cleanup(tr.retire)
 	return tr
 }

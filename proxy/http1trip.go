@@ -123,16 +123,20 @@ func (t *http1Trip) receive(res *http.Response) {
 		t.unwatch() // whoever has the connection now
 		res.Body = tunnelBody{t.conn}
 	case res.Body == http.NoBody:
-		t.read(t.reusable(res))
+		t.whole(res)
 	default:
 		res.Body = &http1Body{trip: t, res: res, from: res.Body}
 	}
 }
 
-// reusable reports whether the connection may carry another request, once this answer is read to its end.
-// Bytes behind the answer are nobody's.
-func (t *http1Trip) reusable(res *http.Response) bool {
-	return !res.Close && !t.req.Close && t.conn.read.Buffered() == 0 && !t.conn.behind.Load()
+// whole ends the side that reads with an answer that is read to its end. Bytes behind it are nobody's, so the
+// connection carries no other request then.
+func (t *http1Trip) whole(res *http.Response) {
+	surplus := t.conn.read.Buffered() > 0 || t.conn.behind.Load()
+	if surplus {
+		t.conn.poison()
+	}
+	t.read(!res.Close && !t.req.Close && !surplus && t.conn.drained())
 }
 
 // read ends the side that reads.
@@ -175,6 +179,17 @@ func (t *http1Trip) cause(err error) error {
 // vain reports whether the target ended the connection before it began to answer.
 func (t *http1Trip) vain(err error) bool { return ends(err) && !t.conn.spoken.Load() }
 
+// count books what became of a connection that was kept; again tells that the transport sends the request on
+// another one. Where nothing was written, whoever asked does so.
+func (t *http1Trip) count(err error, again bool) {
+	switch counts := t.transport.counts; {
+	case err == nil || t.conn.wrote.Load() && !again:
+		counts.ConnectionReused()
+	case !t.conn.poisoned.Load() && t.req.Context().Err() == nil:
+		counts.ConnectionStale()
+	}
+}
+
 // http1Body is the body of an answer.
 type http1Body struct {
 	trip  *http1Trip
@@ -186,7 +201,7 @@ type http1Body struct {
 func (b *http1Body) Read(p []byte) (int, error) {
 	n, err := b.from.Read(p)
 	if err != nil {
-		b.end(err == io.EOF && b.trip.reusable(b.res))
+		b.end(err == io.EOF)
 	}
 	return n, err
 }
@@ -197,10 +212,15 @@ func (b *http1Body) Close() error {
 	return nil
 }
 
-func (b *http1Body) end(ok bool) {
-	if !b.ended {
-		b.ended = true
-		b.trip.read(ok)
+func (b *http1Body) end(whole bool) {
+	if b.ended {
+		return
+	}
+	b.ended = true
+	if whole {
+		b.trip.whole(b.res)
+	} else {
+		b.trip.read(false)
 	}
 }
 

@@ -10,3 +10,5 @@ type peek struct{}
 func newPeek(syscall.Conn) *peek { return nil }
 
 func (*peek) quiet() bool { return true }
+
+func (*peek) came() bool { return false }

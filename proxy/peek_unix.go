@@ -13,6 +13,7 @@ type peek struct {
 	raw  syscall.RawConn
 	look func(fd uintptr)
 	buf  [1]byte
+	n    int
 	err  error
 }
 
@@ -24,7 +25,7 @@ func newPeek(c syscall.Conn) *peek {
 	}
 	p := &peek{raw: raw}
 	p.look = func(fd uintptr) {
-		_, _, p.err = syscall.Recvfrom(int(fd), p.buf[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		p.n, _, p.err = syscall.Recvfrom(int(fd), p.buf[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 	}
 	return p
 }
@@ -36,4 +37,9 @@ func (p *peek) quiet() bool {
 		return false
 	}
 	return errors.Is(p.err, syscall.EAGAIN) || errors.Is(p.err, syscall.EINTR)
+}
+
+// came reports whether bytes have arrived that are not read; the end of the connection is none.
+func (p *peek) came() bool {
+	return p.raw.Control(p.look) == nil && p.err == nil && p.n > 0
 }

@@ -16,7 +16,7 @@ func TestLinkLocalNamesAreNotDialed(t *testing.T) {
 	for _, d := range []func() error{
 		func() error { _, err := dial(t.Context(), time.Second, "tcp", "metadata.test:80"); return err },
 		func() error {
-			_, err := dialTLS(t.Context(), time.Second, "tcp", "metadata.test:443", false)
+			_, err := dialTLS(t.Context(), time.Second, "tcp", "metadata.test:443", false, nil)
 			return err
 		},
 	} {

@@ -50,7 +50,7 @@ func TestRetriesRefusedConnections(t *testing.T) {
 	if _, err := fmt.Sscanf(r.booked(), "20 attempts ok blue, %d attempts refused blue", &refused); err != nil || refused < 10 {
 		t.Errorf("booked as %s", r.booked())
 	}
-	if !strings.HasSuffix(r.booked(), fmt.Sprintf("20 requests 2xx blue, %d retries blue", refused)) {
+	if !strings.HasSuffix(r.booked(), fmt.Sprintf("20 requests 2xx blue, %d retries refused blue", refused)) {
 		t.Errorf("booked as %s", r.booked())
 	}
 	inFlightZero(t, r)
@@ -73,7 +73,7 @@ func TestAllRefused(t *testing.T) {
 	if res, _ := r.get("/"); res.StatusCode != 502 || res.Header.Get("Switchback-Reason") != "connection-refused" {
 		t.Errorf("answer is %d %s", res.StatusCode, res.Header.Get("Switchback-Reason"))
 	}
-	want := `switchback_attempts_total{outcome="refused",pool="blue",service="web"} 2` + "\n" + `switchback_retries_total{pool="blue",service="web"} 1`
+	want := `switchback_attempts_total{outcome="refused",pool="blue",service="web"} 2` + "\n" + `switchback_retries_total{cause="refused",pool="blue",service="web"} 1`
 	if got := r.scrape("switchback_attempts_total", "switchback_retries_total"); got != want {
 		t.Errorf("booked as\n%s", got)
 	}
@@ -280,7 +280,7 @@ func TestFallback(t *testing.T) {
 		},
 		{
 			name: "candidate refuses", dead: true, fields: []string{"X-Green", "yes"}, status: 200, answer: "blue",
-			want: "attempts ok blue, 2 attempts refused green, fallbacks green, requests 2xx green, retries green",
+			want: "attempts ok blue, 2 attempts refused green, fallbacks green, requests 2xx green, retries refused green",
 		},
 		{
 			name: "override, down", down: []string{"green"}, fields: []string{"X-Pool", "green"}, status: 503, answer: "no-target",
@@ -288,7 +288,7 @@ func TestFallback(t *testing.T) {
 		},
 		{
 			name: "override, refuses", dead: true, fields: []string{"X-Pool", "green"}, status: 502, answer: "connection-refused",
-			want: "2 attempts refused green, requests 5xx green, retries green",
+			want: "2 attempts refused green, requests 5xx green, retries refused green",
 		},
 		{
 			name: "preview, down", down: []string{"green"}, preview: true, status: 503, answer: "no-target",
@@ -296,7 +296,7 @@ func TestFallback(t *testing.T) {
 		},
 		{
 			name: "preview, refuses", dead: true, preview: true, status: 502, answer: "connection-refused",
-			want: "2 attempts refused green, requests 5xx green, retries green",
+			want: "2 attempts refused green, requests 5xx green, retries refused green",
 		},
 		{
 			name: "baseline down", down: []string{"blue"}, status: 503, answer: "no-target",
@@ -308,7 +308,7 @@ func TestFallback(t *testing.T) {
 		},
 		{
 			name: "candidate refuses, baseline down", dead: true, down: []string{"blue"}, fields: []string{"X-Green", "yes"}, status: 502, answer: "connection-refused",
-			want: "2 attempts refused green, requests 5xx green, retries green",
+			want: "2 attempts refused green, requests 5xx green, retries refused green",
 		},
 		{name: "no service", fields: []string{"Host", "b.example"}, status: 404, answer: "no-service", want: "requests 4xx "},
 	} {

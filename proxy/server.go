@@ -83,15 +83,16 @@ func (s *Server) assemble(t *router.Table, old *snapshot) *snapshot {
 		if p.Service.Config.Of != "" { // users of a flag, whose requests the pools of another service serve
 			recorder = s.metrics.Compared
 		}
-		next.recorders = append(next.recorders, recorder(p.Service.Name, p.Name))
-		next.upstreams = append(next.upstreams, old.upstream(p))
+		counts := recorder(p.Service.Name, p.Name)
+		next.recorders = append(next.recorders, counts)
+		next.upstreams = append(next.upstreams, old.upstream(p, counts))
 		next.watched = append(next.watched, s.watch(p.Service))
 	}
 	return next
 }
 
-// upstream is the pool's old one while it stays usable, else a new one.
-func (n *snapshot) upstream(p *router.Pool) *upstream {
+// upstream is the pool's old one while it stays usable, which counts into the same recorder, else a new one.
+func (n *snapshot) upstream(p *router.Pool, counts *metrics.Recorder) *upstream {
 	timeouts := p.Service.Config.Timeouts
 	if n != nil {
 		if s := n.table.Service(p.Service.Name); s != nil {
@@ -100,7 +101,7 @@ func (n *snapshot) upstream(p *router.Pool) *upstream {
 			}
 		}
 	}
-	return newUpstream(timeouts)
+	return newUpstream(timeouts, counts)
 }
 
 // retire closes the idle connections and drops the series of pools that left.

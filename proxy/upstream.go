@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/proxy/loop"
 	"github.com/switchback-proxy/switchback/router"
 )
@@ -33,7 +34,7 @@ type upstream struct {
 // overHTTP2 is connections by HTTP/2.
 type overHTTP2 struct{ h2c, tls *http.Transport }
 
-func newUpstream(t config.Timeouts) *upstream {
+func newUpstream(t config.Timeouts, counts *metrics.Recorder) *upstream {
 	calls := t
 	calls.ResponseHeader = 0
 	return &upstream{
@@ -41,16 +42,35 @@ func newUpstream(t config.Timeouts) *upstream {
 		fast: loop.Upstream{
 			Dial:  func(ctx context.Context, addr string) (net.Conn, error) { return dial(ctx, t.Connect, "tcp", addr) },
 			Idle:  t.Idle,
-			Count: func(loop.Event) {},
+			Count: counted(counts),
 		},
-		http1: newHTTP1Transport(t),
-		http2: newStreams(t),
-		calls: newStreams(calls),
+		http1: newHTTP1Transport(t, counts),
+		http2: newStreams(t, counts),
+		calls: newStreams(calls, counts),
 	}
 }
 
-func newStreams(t config.Timeouts) overHTTP2 {
-	return overHTTP2{h2c: newTransport(t, speaks{h2c: true}), tls: newTransport(t, speaks{http1: true, http2: true})}
+// counted books what happens to the connections of event loops.
+func counted(r *metrics.Recorder) func(loop.Event) {
+	return func(e loop.Event) {
+		switch e {
+		case loop.Opened:
+			r.ConnectionOpened()
+		case loop.Reused:
+			r.ConnectionReused()
+		case loop.Stale:
+			r.ConnectionStale()
+		case loop.Poisoned:
+			r.ConnectionPoisoned()
+		}
+	}
+}
+
+func newStreams(t config.Timeouts, counts *metrics.Recorder) overHTTP2 {
+	return overHTTP2{
+		h2c: newTransport(t, speaks{h2c: true}, counts),
+		tls: newTransport(t, speaks{http1: true, http2: true}, counts),
+	}
 }
 
 // transport is what reaches a target; nil when it has to upgrade and cannot.
@@ -73,7 +93,7 @@ func (u *upstream) transport(t *router.Target, http2 bool, c client) http.RoundT
 // speaks is the protocols of a transport: http1 and http2 by TLS are agreed on by ALPN.
 type speaks struct{ http1, http2, h2c bool }
 
-func newTransport(t config.Timeouts, s speaks) *http.Transport {
+func newTransport(t config.Timeouts, s speaks, counts *metrics.Recorder) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(s.http1)
 	protocols.SetHTTP2(s.http2)
@@ -89,13 +109,17 @@ func newTransport(t config.Timeouts, s speaks) *http.Transport {
 		MaxResponseHeaderBytes: maxHead,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			c, err := dial(ctx, t.Connect, network, addr)
-			if err != nil || s.h2c {
-				return c, err
+			if err != nil {
+				return nil, err
 			}
-			return newUpstreamConn(c, c), nil
+			if s.h2c {
+				counts.ConnectionOpened()
+				return c, nil
+			}
+			return newUpstreamConn(c, c, counts), nil
 		},
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return dialTLS(ctx, t.Connect, network, addr, s.http2)
+			return dialTLS(ctx, t.Connect, network, addr, s.http2, counts)
 		},
 	}
 }
@@ -120,7 +144,7 @@ func dial(ctx context.Context, timeout time.Duration, network, addr string) (net
 
 // dialTLS verifies the target by its name in the file. The guard sits above TLS, where it sees HTTP/1.1;
 // frames of HTTP/2 need none.
-func dialTLS(ctx context.Context, timeout time.Duration, network, addr string, http2 bool) (net.Conn, error) {
+func dialTLS(ctx context.Context, timeout time.Duration, network, addr string, http2 bool, counts *metrics.Recorder) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	c, err := dial(ctx, timeout, network, addr)
@@ -142,9 +166,10 @@ func dialTLS(ctx context.Context, timeout time.Duration, network, addr string, h
 		return nil, &net.OpError{Op: "dial", Net: network, Addr: c.RemoteAddr(), Err: err}
 	}
 	if t.ConnectionState().NegotiatedProtocol == "h2" {
+		counts.ConnectionOpened()
 		return t, nil
 	}
-	return newUpstreamConn(t, c), nil
+	return newUpstreamConn(t, c, counts), nil
 }
 
 // retire closes what is idle now, and what is in use once its exchange ended.

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
+	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/proxy/h1"
 )
 
@@ -16,7 +19,9 @@ import (
 // ends the connection before another client could read it.
 type upstreamConn struct {
 	net.Conn
-	peek *peek // into the socket; nil where that cannot be
+	peek   *peek // into the socket; nil where that cannot be
+	sealed bool  // there is TLS above the socket
+	counts *metrics.Recorder
 
 	mu      sync.Mutex // guards the next five; never held while reading
 	scanner h1.ResponseScanner
@@ -30,19 +35,22 @@ type upstreamConn struct {
 	answered atomic.Bool // the head of the final response is there
 	behind   atomic.Bool // more has been read than passed on
 	dead     atomic.Bool // the target takes no more
+	poisoned atomic.Bool // counted as such
 
 	buf    []byte // read from the connection, not passed on yet
 	store  []byte // what buf is cut from
 	vetted int
+	probe  [1]byte // for looks into TLS
 }
 
 // errUnusable ends a kept connection that must not carry another request: the target has closed it, or
 // has sent what nobody asked for.
 var errUnusable = errors.New("kept connection cannot be used again")
 
-// newUpstreamConn guards c, which is socket or TLS above it.
-func newUpstreamConn(c, socket net.Conn) *upstreamConn {
-	u := &upstreamConn{Conn: c}
+// newUpstreamConn guards c, which is socket or TLS above it, and counts it as opened.
+func newUpstreamConn(c, socket net.Conn, counts *metrics.Recorder) *upstreamConn {
+	counts.ConnectionOpened()
+	u := &upstreamConn{Conn: c, sealed: c != socket, counts: counts}
 	if s, ok := socket.(syscall.Conn); ok {
 		u.peek = newPeek(s)
 	}
@@ -98,13 +106,61 @@ func (c *upstreamConn) quiet() bool { return !c.dead.Load() && (c.peek == nil ||
 // begin looks at a kept connection once more before the first byte of a request goes out.
 func (c *upstreamConn) begin() error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.waiting && c.reused && c.peek != nil && !c.peek.quiet() {
-		_ = c.Close()
+	look := c.waiting && c.reused && c.peek != nil
+	c.mu.Unlock()
+	if look && !c.peek.quiet() {
+		c.discard()
 		return errUnusable
 	}
+	c.mu.Lock()
 	c.waiting, c.reused = false, true
+	c.mu.Unlock()
 	return nil
+}
+
+// discard closes a connection that is not used.
+func (c *upstreamConn) discard() {
+	if c.peek != nil && c.peek.came() && c.said() {
+		c.poison()
+	}
+	_ = c.Close()
+}
+
+// saidWait is how long the rest of a record of TLS is waited for that nobody asked for.
+const saidWait = 10 * time.Millisecond
+
+// said reports whether what came on a connection that is not used is more than its end, which TLS tells in
+// bytes, too. It may read them: the connection is closed next.
+func (c *upstreamConn) said() bool {
+	if !c.sealed {
+		return true
+	}
+	_ = c.SetReadDeadline(time.Now().Add(saidWait))
+	n, _ := c.Conn.Read(c.probe[:])
+	return n > 0
+}
+
+// drained reports whether nothing stands behind an answer in what TLS has read already, where the socket does
+// not show it any more. Only who reads the connection may ask.
+func (c *upstreamConn) drained() bool {
+	if !c.sealed {
+		return true
+	}
+	_ = c.SetReadDeadline(time.Unix(1, 0)) // what is there can be read all the same
+	n, err := c.Conn.Read(c.probe[:])
+	if n > 0 {
+		c.poison()
+	}
+	_ = c.SetReadDeadline(time.Time{})
+	return errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// poison notes that the connection carries what nobody asked for, or what cannot be framed: it serves nobody
+// else, and counts once.
+func (c *upstreamConn) poison() {
+	if !c.poisoned.Swap(true) {
+		c.counts.ConnectionPoisoned()
+	}
 }
 
 // began notes that the first bytes of a request have left.
@@ -194,10 +250,12 @@ func (c *upstreamConn) scan(p []byte) (int, h1.Event, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.waiting && len(p) > 0 {
+		c.poison()
 		return 0, h1.More, errUnusable // no answer comes before its request
 	}
 	n, event, refusal := c.scanner.Scan(p)
 	if refusal != nil {
+		c.poison()
 		return 0, h1.More, refusal
 	}
 	if event == h1.Head {

@@ -70,6 +70,9 @@ func listenerText(l config.Listener) string {
 	if l.H2C {
 		text += ", h2c"
 	}
+	if !l.Fast {
+		text += ", not fast"
+	}
 	if l.Pool != "" {
 		text += ", always " + l.Pool
 	}

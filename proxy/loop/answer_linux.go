@@ -142,7 +142,9 @@ func (c *client) interim(head []byte) {
 func (c *client) head(head []byte) {
 	a := c.act
 	r := a.b.scanner.Response()
-	a.headed = true
+	if a.headed = true; a.b.kept {
+		a.b.to.pool.Count(Reused)
+	}
 	a.x.Answered(r.Status, head)
 	a.answer = h1.Answering{}
 	a.x.Answering(&a.answer)

@@ -20,17 +20,17 @@ type Reason uint8
 
 // The reasons.
 const (
-	Upgrade  Reason = iota // to WebSocket
-	Expect                 // 100-continue
-	Version                // HTTP/1.0
-	Absolute               // the target has the absolute form
-	Trailer                // the request announces trailers
-	Connection             // the request has many connection options
-	GRPC                   // a gRPC call over HTTP/1.1
-	HTTP2                  // the preface of HTTP/2, where the listener speaks it
-	Refused                // the request is refused, which net/http's side does
-	Service                // the service has targets that are not reached by plain HTTP/1.1
-	Reasons                // how many there are
+	Upgrade    Reason = iota // to WebSocket
+	Expect                   // 100-continue
+	Version                  // HTTP/1.0
+	Absolute                 // the target has the absolute form
+	Trailer                  // the request announces trailers
+	Connection               // the request has many connection options
+	GRPC                     // a gRPC call over HTTP/1.1
+	HTTP2                    // the preface of HTTP/2, where the listener speaks it
+	Refused                  // the request is refused, which net/http's side does
+	Service                  // the service has targets that are not reached by plain HTTP/1.1
+	Reasons                  // how many there are
 )
 
 // Request is what Proxy is asked about. Everything in it is good until the exchange ends.

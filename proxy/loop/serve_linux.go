@@ -61,7 +61,6 @@ func (c *client) connect() {
 			continue
 		}
 		if c.attach(b) {
-			pool.Count(Reused)
 			return
 		}
 	}
