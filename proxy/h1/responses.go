@@ -79,6 +79,16 @@ func (s *ResponseScanner) Ahead() int64 {
 // Data returns how many bytes of data the chunks of the body under way, or of the last one, have had so far.
 func (s *ResponseScanner) Data() int64 { return s.body.chunks.data }
 
+// Skip accounts for n of the bytes of Ahead that did not come by Scan.
+func (s *ResponseScanner) Skip(n int64) {
+	if s.body.framing == Chunked {
+		panic("h1: Skip in a chunked body") // whose sizes have to be looked at
+	}
+	if s.body.left -= n; s.body.left <= 0 {
+		s.state = atEnd
+	}
+}
+
 // Section returns the length of the trailer section, with its empty line, at the end of the piece of a body found
 // last; 0 when the piece does not end the chunks of a body.
 func (s *ResponseScanner) Section() int { return s.body.chunks.section }

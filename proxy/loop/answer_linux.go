@@ -21,20 +21,32 @@ func (c *client) down() {
 		}
 		return
 	}
-	for b := a.b; a.b == b && a.pending.empty() && a.spent < budget; {
-		data, err := b.receive()
-		switch {
-		case err != nil:
-			c.ended(err)
-			return
-		case data == nil:
-			return
-		}
-		c.spend(len(data))
-		if !c.pass(data) {
+	if a.pipe != nil && a.b.scanner.Ahead() == 0 && !c.pass(nil) { // the pipe's last bytes have just left
+		return
+	}
+	for a.pending.empty() && a.spent < budget {
+		if c.splices() {
+			if !a.b.readable || !c.splice() {
+				return
+			}
+		} else if !c.copied() {
 			return
 		}
 	}
+}
+
+// copied passes on what one read brings. It returns false when nothing came, or the exchange has ended.
+func (c *client) copied() bool {
+	data, err := c.act.b.receive()
+	switch {
+	case err != nil:
+		c.ended(err)
+		return false
+	case data == nil:
+		return false
+	}
+	c.spend(len(data))
+	return c.pass(data)
 }
 
 // receive reads what has come; nil without an error: nothing has.

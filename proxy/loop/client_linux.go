@@ -50,7 +50,8 @@ type activity struct {
 	in      []byte // read, from the head of the request that is served on
 	at      int    // in[:at] is dealt with
 	pending pending
-	spent   int // bytes moved in this turn
+	pipe    *pipe // nil: the kernel moves nothing of this answer
+	spent   int   // bytes moved in this turn
 
 	parsed  h1.Request
 	request Request
@@ -136,14 +137,17 @@ func (c *client) send(data []byte) bool {
 
 // flush reports whether nothing waits to be written any more.
 func (c *client) flush() (done, gone bool) {
-	d := &c.act.pending
-	if d.empty() {
+	d, kernel := &c.act.pending, c.act.pipe
+	if d.empty() && (kernel == nil || kernel.in == 0) {
 		return true, false
 	}
 	if !c.writable {
 		return false, false
 	}
 	all, err := d.flush(c.p, c.fd)
+	if all && err == nil && kernel != nil {
+		all, err = kernel.empty(c.fd)
+	}
 	c.writable = all
 	return all, err != nil
 }
@@ -248,6 +252,9 @@ const actsKept = 1024
 func (p *poller) retire(a *activity) {
 	p.pages.put(a.in)
 	a.pending.drop(p)
+	if a.pipe != nil {
+		p.drop(a.pipe)
+	}
 	if len(p.acts) < actsKept {
 		if a.x != nil {
 			a.last = a.x

@@ -52,6 +52,7 @@ type poller struct {
 	bodies  []byte // scratch for reads
 	out     []byte // scratch for heads
 	pages   buffers
+	pipes   []*pipe
 	idle    idle
 	clients int
 	acts    []*activity // to be used again
@@ -128,6 +129,7 @@ func (p *poller) run() {
 		p.expire()
 	}
 	p.idle.clear()
+	p.closePipes()
 	_ = p.file.Close()
 	_ = unix.Close(p.wakeFD)
 }

@@ -333,6 +333,10 @@ func (c *client) release(keep bool) {
 func (c *client) over() {
 	a := c.act
 	a.x, a.last = nil, a.x
+	if a.pipe != nil {
+		c.p.drop(a.pipe)
+		a.pipe = nil
+	}
 	c.timer.at = 0
 	if a.closes {
 		c.phase = flushing
