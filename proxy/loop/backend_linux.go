@@ -104,13 +104,19 @@ func (b *backend) ready(events uint32) {
 		b.client.drive()
 		return
 	}
-	if b.readable {
-		if peek(b.fd) == bytesWait {
-			b.to.pool.Count(Poisoned)
-		}
-		b.p.idle.remove(b)
-		b.close()
+	if !b.readable {
+		return
 	}
+	switch peek(b.fd) {
+	case nothing: // the event was taken together with one in whose course the bytes were read
+		b.readable = false
+		return
+	case bytesWait:
+		b.to.pool.Count(Poisoned)
+	case ended:
+	}
+	b.p.idle.remove(b)
+	b.close()
 }
 
 // send writes a part of the request. What a target that stops reading does not take counts as sent: it may have
