@@ -272,6 +272,9 @@ func (x *fastExchange) finish(o metrics.Outcome, status int, bytes int64) {
 	}
 }
 
+// Abandon ends an exchange that nobody finished.
+func (x *fastExchange) Abandon() { x.abandon() }
+
 // Limits are those of the service.
 func (x *fastExchange) Limits() (head, whole time.Duration) {
 	t := &x.decision.Service.Config.Timeouts

@@ -9,6 +9,7 @@ import (
 
 	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/proxy/loop"
+	"go.uber.org/zap"
 )
 
 // fast is the event loops of a listener, and who accepts for them.
@@ -79,6 +80,11 @@ func (f fastListener) HandOver(c net.Conn, read []byte, why loop.Reason) {
 	case <-f.gate.ctx.Done():
 		_ = a.Close()
 	}
+}
+
+// Panicked leaves a trace of what should not be.
+func (f fastListener) Panicked(value any, stack []byte) {
+	f.server.log.Error("a defect in the event loop has cost a connection; please report it", zap.Any("panic", value), zap.ByteString("stack", stack))
 }
 
 // accept gives connections to the loops until the gate closes or accepting fails.

@@ -63,6 +63,8 @@ type Proxy interface {
 	// HandOver takes a connection with what has been read of it. It is called in a goroutine of its own
 	// and may block. It closes c in the end, and counts that itself.
 	HandOver(c net.Conn, read []byte, why Reason)
+	// Panicked is told of a defect of ours. It has cost one client its connection.
+	Panicked(value any, stack []byte)
 }
 
 // Event is what happens to a connection to a target.
@@ -114,6 +116,8 @@ type Exchange interface {
 	// End ends an exchange whose answer's head has left; err is why its body broke off, nil when it did
 	// not. bytes is the length of the body that was sent.
 	End(err error, bytes int64)
+	// Abandon ends an exchange after a defect of ours, if it has not ended.
+	Abandon()
 	// Limits are how long the target may take to its answer's head once the request is sent, and how long
 	// the exchange may; 0: as long as it likes.
 	Limits() (head, whole time.Duration)

@@ -172,6 +172,7 @@ func (p *poller) dispatch(e *unix.EpollEvent) {
 	if s.h == nil || s.generation != uint32(e.Pad) { //nolint:gosec // the same
 		return
 	}
+	defer p.contain(s.h)
 	s.h.ready(e.Events)
 }
 
@@ -186,14 +187,14 @@ func (p *poller) resume() {
 		turn[i] = nil
 		c.queued = false
 		if c.fd >= 0 {
-			c.drive()
+			c.safely((*client).drive)
 		}
 	}
 	p.spare = turn[:0]
 }
 
 func (p *poller) expire() {
-	p.wheel.turn(p.ticks, (*client).expired)
+	p.wheel.turn(p.ticks, func(c *client) { c.safely((*client).expired) })
 	if p.ticks-p.swept >= sweepTicks {
 		p.swept = p.ticks
 		p.idle.sweep(p)
