@@ -267,13 +267,12 @@ func (c *client) fail() {
 
 // gone ends the exchange of a client that went away, and its connection.
 func (c *client) gone() {
-	a := c.act
-	c.release(false)
-	if a.headed {
-		a.x.End(ErrClientGone, a.bytes)
-	} else {
-		a.x.Gone()
+	if c.act.headed {
+		c.broke(ErrClientGone)
+		return
 	}
+	c.release(false)
+	c.act.x.Gone()
 	c.close()
 }
 
@@ -293,8 +292,9 @@ func (c *client) cut(cause error) {
 // broke ends an exchange whose answer's head is out. The client finds that the answer is shorter than it said: every
 // answer tells its length, or is chunked.
 func (c *client) broke(err error) {
+	bytes := c.passed()
 	c.release(false)
-	c.act.x.End(err, c.act.bytes)
+	c.act.x.End(err, bytes)
 	c.close()
 }
 
