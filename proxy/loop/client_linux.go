@@ -63,7 +63,7 @@ type activity struct {
 type course struct {
 	b       *backend // nil: none yet
 	dialing bool
-	ticket  uint32 // of the dialing; another one is out of date
+	ticket  uint64 // of the dialing; another one is out of date, or was for another request
 	forward h1.Forwarding
 	answer  h1.Answering
 

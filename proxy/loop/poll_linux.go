@@ -54,6 +54,7 @@ type poller struct {
 	pages   buffers
 	idle    idle
 	clients int
+	tickets uint64 // given to dialings
 	acts    []*activity // to be used again
 
 	interruptAll func() // posts interrupted; made once, since every request carries it

@@ -80,10 +80,11 @@ func (c *client) repeatable() bool {
 func (c *client) dial(to endpoint) {
 	a := c.act
 	a.dialing = true
-	a.ticket++
-	ticket, x := a.ticket, a.x
+	c.p.tickets++
+	a.ticket = c.p.tickets
+	ticket := a.ticket
 	c.p.dial(to, func(d dialed) {
-		current := c.fd >= 0 && c.act == a && a.x == x && a.dialing && a.ticket == ticket
+		current := c.fd >= 0 && c.act == a && a.dialing && a.ticket == ticket
 		if !current {
 			c.p.adopt(d, to)
 			return
