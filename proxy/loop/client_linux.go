@@ -259,10 +259,7 @@ func (p *poller) retire(a *activity) {
 func (p *poller) join(fd int, peer netip.Addr) {
 	c := &client{p: p, fd: int32(fd), peer: peer, writable: true} //nolint:gosec // descriptors are small
 	at, err := p.add(fd, c, edges)
-	if err != nil || p.ended {
-		if err == nil {
-			p.vacate(at)
-		}
+	if err != nil {
 		_ = unix.Close(fd)
 		p.group.o.Proxy.Closed()
 		return
