@@ -34,9 +34,12 @@ func (c *client) serve() bool {
 }
 
 // left reports whether a client that has closed its side is gone. Who has sent the next request ahead is not, as far
-// as can be told; who has while the target does not take the rest of this one waits for nothing any more.
+// as can be told, unless the connection was reset; who has while the target does not take the rest of this one waits for nothing any more.
 func (c *client) left() bool {
 	a := c.act
+	if c.lost {
+		return true
+	}
 	if !a.read {
 		return a.b != nil && !a.b.pending.empty()
 	}
