@@ -112,6 +112,9 @@ func (r *rig) swap(file string, upstreams map[string]string) *router.Table {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	for i := range c.Listeners {
+		c.Listeners[i].Fast = c.Listeners[i].Fast && testPath() != generalPath
+	}
 	table, err := router.Compile(c, nil, nil, r.table)
 	if err != nil {
 		r.t.Fatal(err)
@@ -208,6 +211,9 @@ func (r *rig) dial() net.Conn {
 		r.t.Fatal(err)
 	}
 	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	if testPath() == splitPath {
+		return splitConn{c.(*net.TCPConn)}
+	}
 	return c
 }
 

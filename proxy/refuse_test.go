@@ -229,6 +229,11 @@ func TestBadChunkIsTheClients(t *testing.T) {
 		{"end", "3\r\nabcX\r\n", "bad-chunk-end"},
 		{"trailer", "0\r\nHost: b.example\r\n\r\n", "bad-trailer"},
 		{"bare LF", "3\nabc\r\n", "bare-lf"},
+		{"leading zeros", strings.Repeat("0", 17) + "1\r\nx\r\n", "bad-chunk-size"},
+		{"endless zeros", strings.Repeat("0", 100<<10), "bad-chunk-size"},
+		{"long extension", "1;" + strings.Repeat("x", 300) + "\r\nx\r\n", "chunk-extension-too-long"},
+		{"endless extension", "1;" + strings.Repeat("x", 100<<10), "chunk-extension-too-long"},
+		{"no line end", "3\r\nabc0\r\n\r\n", "bad-chunk-end"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

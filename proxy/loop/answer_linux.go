@@ -206,16 +206,21 @@ func (c *client) whole() {
 	if a.chunks {
 		c.p.out = append(c.p.out, "0\r\n\r\n"...)
 	}
-	r := a.b.scanner.Response()
-	if r.Framing == h1.Chunked {
-		a.bytes = a.b.scanner.Data()
-	}
 	if !c.out() {
 		return
 	}
-	c.release(a.read && a.sent && !a.surplus && !r.Close && !a.forward.Close)
-	a.x.End(nil, a.bytes)
+	bytes := c.passed()
+	c.release(a.read && a.sent && !a.surplus && !a.b.scanner.Response().Close && !a.forward.Close)
+	a.x.End(nil, bytes)
 	c.over()
+}
+
+// passed is how long the answer's body is so far, without what frames it.
+func (c *client) passed() int64 {
+	if b := c.act.b; b != nil && b.scanner.Response().Framing == h1.Chunked {
+		return b.scanner.Data()
+	}
+	return c.act.bytes
 }
 
 // ended deals with the end of the target's connection.

@@ -155,6 +155,13 @@ func (b *backend) died(err error) {
 func (b *backend) release(keep bool) {
 	b.client = nil
 	b.wrote, b.spoken = false, false
+	if keep && b.readable { // the last read had no room for what may stand behind the answer
+		found := peek(b.fd)
+		if found == bytesWait {
+			b.to.pool.Count(Poisoned)
+		}
+		b.readable, keep = false, found == nothing
+	}
 	if keep && !b.dead && !b.hup && len(b.in) == 0 && b.pending.empty() {
 		b.p.idle.put(b)
 		return

@@ -39,6 +39,7 @@ type client struct {
 	readable bool // there may be something to read
 	writable bool // there may be room to write
 	hup      bool // the client has closed its side
+	lost     bool // and takes nothing any more
 	queued   bool // has used up its budget and is to be driven again
 	served   bool // a request has come
 	timed    bool // the head that is incomplete has its deadline
@@ -88,6 +89,7 @@ func (c *client) ready(events uint32) {
 		c.readable = true
 	}
 	c.hup = c.hup || events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+	c.lost = c.lost || events&(unix.EPOLLHUP|unix.EPOLLERR) != 0
 	c.writable = c.writable || events&unix.EPOLLOUT != 0
 	c.drive()
 }
@@ -107,7 +109,7 @@ func (c *client) drive() {
 		case flushing:
 			more = c.last()
 		case lingering:
-			more = c.linger()
+			c.linger()
 		}
 		if !more {
 			return
@@ -183,7 +185,7 @@ func (c *client) last() bool {
 		return false
 	case !done:
 		return false
-	case c.act.read && c.act.at == len(c.act.in) && (!c.readable || c.hup):
+	case c.act.read && c.act.at == len(c.act.in) && (!c.readable || c.hup && peek(c.fd) != bytesWait):
 		c.close()
 		return false
 	}
@@ -195,7 +197,7 @@ func (c *client) last() bool {
 }
 
 // linger throws away what comes.
-func (c *client) linger() bool {
+func (c *client) linger() {
 	for c.readable {
 		n, err := read(c.fd, c.p.bodies)
 		c.heard += int32(n) //nolint:gosec // at most scratch
@@ -204,12 +206,11 @@ func (c *client) linger() bool {
 			c.readable = false
 		case err != nil || n == 0 || c.heard > lingerBytes:
 			c.close()
-			return false
+			return
 		case c.spend(n):
-			return false
+			return
 		}
 	}
-	return false
 }
 
 // close ends the connection. No exchange may run any more.
@@ -268,10 +269,7 @@ func (p *poller) retire(a *activity) {
 func (p *poller) join(fd int, peer netip.Addr) {
 	c := &client{p: p, fd: int32(fd), peer: peer, writable: true} //nolint:gosec // descriptors are small
 	at, err := p.add(fd, c, edges)
-	if err != nil || p.ended {
-		if err == nil {
-			p.vacate(at)
-		}
+	if err != nil {
 		_ = unix.Close(fd)
 		p.group.o.Proxy.Closed()
 		return

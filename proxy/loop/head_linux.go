@@ -127,7 +127,7 @@ func (c *client) begin(n int) bool {
 	a.at += n
 	c.phase, c.served, c.timed = serving, true, false
 	if a.read {
-		a.scanner.Scan(nil) // the end of the request, which has no bytes
+		_, _, _ = a.scanner.Scan(nil) // the end of the request, which has no bytes
 	}
 	if verdict == Answer {
 		c.fail()

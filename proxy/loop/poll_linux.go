@@ -3,6 +3,7 @@ package loop
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -62,8 +63,9 @@ type poller struct {
 	interrupting atomic.Bool
 
 	wakeFD int
-	mu     sync.Mutex // guards tasks
+	mu     sync.Mutex // guards tasks and closed
 	tasks  []func()
+	closed bool // there is nobody to wake any more
 	woken  atomic.Bool
 	ended  bool // nothing is added any more
 	done   chan struct{}
@@ -130,6 +132,9 @@ func (p *poller) run() {
 	}
 	p.idle.clear()
 	p.closePipes()
+	p.mu.Lock()
+	p.closed = true // the numbers may be somebody else's from now on
+	p.mu.Unlock()
 	_ = p.file.Close()
 	_ = unix.Close(p.wakeFD)
 }
@@ -205,6 +210,9 @@ const edges = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 
 // add watches a descriptor and returns its place.
 func (p *poller) add(fd int, h handler, events uint32) (uint32, error) {
+	if p.ended {
+		return 0, net.ErrClosed
+	}
 	var at uint32
 	if n := len(p.free); n > 0 {
 		at, p.free = p.free[n-1], p.free[:n-1]
@@ -233,18 +241,14 @@ func (p *poller) vacate(at uint32) {
 // post has the loop call f, from any goroutine. After the loop's end f is never called.
 func (p *poller) post(f func()) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.tasks = append(p.tasks, f)
-	p.mu.Unlock()
-	p.wake()
-}
-
-var one = [8]byte{1}
-
-func (p *poller) wake() {
-	if !p.woken.Swap(true) {
+	if !p.closed && !p.woken.Swap(true) {
 		_, _ = unix.Write(p.wakeFD, one[:])
 	}
 }
+
+var one = [8]byte{1}
 
 // waker is the loop's own descriptor.
 type waker poller

@@ -34,9 +34,12 @@ func (c *client) serve() bool {
 }
 
 // left reports whether a client that has closed its side is gone. Who has sent the next request ahead is not, as far
-// as can be told; who has while the target does not take the rest of this one waits for nothing any more.
+// as can be told, unless the connection was reset; who has while the target does not take the rest of this one waits for nothing any more.
 func (c *client) left() bool {
 	a := c.act
+	if c.lost {
+		return true
+	}
 	if !a.read {
 		return a.b != nil && !a.b.pending.empty()
 	}
@@ -279,13 +282,12 @@ func (c *client) fail() {
 
 // gone ends the exchange of a client that went away, and its connection.
 func (c *client) gone() {
-	a := c.act
-	c.release(false)
-	if a.headed {
-		a.x.End(ErrClientGone, a.bytes)
-	} else {
-		a.x.Gone()
+	if c.act.headed {
+		c.broke(ErrClientGone)
+		return
 	}
+	c.release(false)
+	c.act.x.Gone()
 	c.close()
 }
 
@@ -305,8 +307,9 @@ func (c *client) cut(cause error) {
 // broke ends an exchange whose answer's head is out. The client finds that the answer is shorter than it said: every
 // answer tells its length, or is chunked.
 func (c *client) broke(err error) {
+	bytes := c.passed()
 	c.release(false)
-	c.act.x.End(err, c.act.bytes)
+	c.act.x.End(err, bytes)
 	c.close()
 }
 

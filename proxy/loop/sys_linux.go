@@ -15,7 +15,7 @@ func read(fd int32, p []byte) (int, error) {
 	for {
 		n, _, e := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p))) //nolint:gosec // as package unix does
 		if e == 0 {
-			return int(n), nil //nolint:gosec // at most len(p)
+			return int(n), nil
 		}
 		if e != unix.EINTR {
 			return 0, e
@@ -28,7 +28,7 @@ func write(fd int32, p []byte) (int, error) {
 		// MSG_NOSIGNAL: the runtime ignores SIGPIPE on sockets, but need not be asked.
 		n, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0) //nolint:gosec // as package unix does
 		if e == 0 {
-			return int(n), nil //nolint:gosec // at most len(p)
+			return int(n), nil
 		}
 		if e != unix.EINTR {
 			return 0, e
@@ -63,7 +63,7 @@ func epollWait(ep int, events []unix.EpollEvent) int {
 	if e != 0 {
 		return 0
 	}
-	return int(n) //nolint:gosec // at most len(events)
+	return int(n)
 }
 
 // setNoDelay asks for segments to leave at once, and for dead peers to be noticed. Accepted sockets inherit it.
