@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -24,6 +25,7 @@ import (
 // begun before it was answered. Only the pools that have weight after one of these changes may answer it.
 type storm struct {
 	url      string
+	total    atomic.Int64 // requests it has, math.MaxInt64 for as long as it takes
 	begun    atomic.Int64 // changes begun
 	answered atomic.Int64 // changes answered
 	sent     atomic.Int64
@@ -40,12 +42,12 @@ type sighting struct {
 	pool            string
 }
 
-// client sends requests until the storm has n of them.
-func (s *storm) client(n int64) {
+// client sends requests until the storm has had them all.
+func (s *storm) client() {
 	c := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}, Timeout: 30 * time.Second}
 	defer c.CloseIdleConnections()
 	seen := make(map[sighting]int)
-	for s.sent.Add(1) <= n {
+	for s.sent.Add(1) <= s.total.Load() {
 		at := sighting{answered: s.answered.Load()}
 		pool, err := ask(c, s.url)
 		if err != nil {
@@ -146,6 +148,15 @@ func (c *changes) reload(t *testing.T, current api.Weights) api.Weights {
 	return current
 }
 
+// flip cuts over to the pool that has no traffic.
+func (c *changes) flip(t *testing.T) api.Weights {
+	to := "green"
+	if c.given++; c.given%2 == 0 {
+		to = "blue"
+	}
+	return c.site.cutover(t, to).Weights
+}
+
 // TestStorm sends 200,000 requests while the weights in the file are edited 50 times, 200 commands are
 // given and the file is reloaded 50 times. No request fails, and none reaches a pool that has no weight
 // once the command that took it has been answered.
@@ -154,50 +165,93 @@ func TestStorm(t *testing.T) {
 	if testing.Short() {
 		total = 40_000
 	}
-	s := newSite(t)
-	s.start(t)
-	s.up(t)
-
 	kinds := slices.Concat(slices.Repeat([]string{"edit"}, 50), slices.Repeat([]string{"command"}, 200),
 		slices.Repeat([]string{"reload"}, 50))
 	rand.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 	kinds = append([]string{"command"}, kinds...) // so that there is always something to roll back to
+	w := &storm{seen: make(map[sighting]int)}
+	w.total.Store(total)
+	// Spread over the traffic, so that the last change is met by requests too.
+	w.blow(t, kinds, func(i int) int64 { return total * int64(i) / int64(len(kinds)) })
+}
 
-	w := &storm{url: "http://" + s.listen + "/", seen: make(map[sighting]int)}
+// TestStormOfCutovers cuts over 1,000 times, as fast as the answers come and requests meet each.
+func TestStormOfCutovers(t *testing.T) {
+	const met = 32 // requests, two for each client
+	w := &storm{seen: make(map[sighting]int)}
+	w.total.Store(math.MaxInt64)
+	w.blow(t, slices.Repeat([]string{"cutover"}, 1000), func(int) int64 { return w.sent.Load() + met })
+}
+
+// blow makes the changes one after another, each once as many requests have been sent as due tells, and ends the
+// traffic a little later. Then it looks at who was answered by whom.
+func (s *storm) blow(t *testing.T, kinds []string, due func(i int) int64) {
+	t.Helper()
+	site := newSite(t)
+	site.start(t)
+	site.up(t)
+	s.url = "http://" + site.listen + "/"
 	var clients sync.WaitGroup
 	for range 16 {
-		clients.Go(func() { w.client(total) })
+		clients.Go(s.client)
 	}
-	c := &changes{site: s, file: 100}
+	defer clients.Wait()
+	defer s.total.Store(0) // also when a change fails
+	c := &changes{site: site, file: 100}
 	weights := []api.Weights{{"blue": 100}}
+	var took []time.Duration
 	for i, kind := range kinds {
-		// Spread over the traffic, so that the last change is met by requests too.
-		due := total * int64(i) / int64(len(kinds))
-		binary.Until(t, "traffic flows", func() bool { return w.sent.Load() >= due })
-		w.begun.Add(1)
-		current := weights[len(weights)-1]
+		flowing(t, s, due(i))
+		s.begun.Add(1)
+		current, began := weights[len(weights)-1], time.Now()
 		switch kind {
 		case "edit":
 			current = c.edit(t)
 		case "command":
 			current = c.command(t)
+		case "cutover":
+			current = c.flip(t)
+			took = append(took, time.Since(began))
 		case "reload":
 			current = c.reload(t, current)
 		}
 		weights = append(weights, current)
-		w.answered.Add(1)
+		s.answered.Add(1)
+	}
+	flowing(t, s, min(s.total.Load(), s.sent.Load()+1000))
+	if s.total.Load() == math.MaxInt64 {
+		s.total.Store(0)
 	}
 	clients.Wait()
+	s.judge(t, kinds, weights)
+	if len(took) > 0 {
+		t.Logf("a cutover took %v in the median, %v at p99", percentile(took, .5), percentile(took, .99))
+	}
+}
 
-	if w.failures > 0 {
-		t.Errorf("%d of %d requests failed, first: %v", w.failures, total, w.first)
+// flowing waits until so many requests have been sent.
+func flowing(t *testing.T, s *storm, due int64) {
+	t.Helper()
+	for end := time.Now().Add(15 * time.Second); s.sent.Load() < due; time.Sleep(200 * time.Microsecond) {
+		if time.Now().After(end) {
+			t.Fatal("traffic does not flow")
+		}
 	}
-	if n, example := w.wrong(append([]string{"start"}, kinds...), weights); n > 0 {
-		t.Errorf("%d of %d requests reached a pool without weight, for example: %s", n, total, example)
-	}
-	pools := make(map[string]int)
-	for at, n := range w.seen {
+}
+
+// judge fails the test when a request failed or reached the wrong pool, or when nothing was shown.
+func (s *storm) judge(t *testing.T, kinds []string, weights []api.Weights) {
+	t.Helper()
+	pools, total := make(map[string]int), s.failures
+	for at, n := range s.seen {
 		pools[at.pool] += n
+		total += n
+	}
+	if s.failures > 0 {
+		t.Errorf("%d of %d requests failed, first: %v", s.failures, total, s.first)
+	}
+	if n, example := s.wrong(append([]string{"start"}, kinds...), weights); n > 0 {
+		t.Errorf("%d of %d requests reached a pool without weight, for example: %s", n, total, example)
 	}
 	t.Logf("%d requests, %d changes, answered by %v", total, len(kinds), pools)
 	if pools["blue"] == 0 || pools["green"] == 0 {

@@ -234,6 +234,8 @@ func (c *client) ended(err error) {
 	case b.kept && !b.spoken && (c.repeatable() || !b.wrote && !a.took):
 		b.to.pool.Count(Stale)
 		c.release(false) // another one serves
+	case !b.spoken && c.repeatable(): // a new one: another target serves
+		c.next(err, false)
 	default:
 		c.failed(err)
 	}

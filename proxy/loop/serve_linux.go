@@ -262,9 +262,13 @@ func (c *client) came(n int, err error, room int) bool {
 // failed ends an attempt. Another one follows, or an answer of our own.
 func (c *client) failed(err error) {
 	a := c.act
-	sent := a.took || a.b != nil && a.b.wrote
+	c.next(err, a.took || a.b != nil && a.b.wrote)
+}
+
+// next is failed where it is known whether the request counts as sent.
+func (c *client) next(err error, sent bool) {
 	c.release(false)
-	if !a.x.Next(err, sent) {
+	if !c.act.x.Next(err, sent) {
 		c.fail()
 	}
 }
