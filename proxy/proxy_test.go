@@ -339,10 +339,16 @@ func closed(t testing.TB) string {
 	return "http://" + ln.Addr().String()
 }
 
-// scrape returns the lines of /metrics that begin with one of the prefixes and are not zero.
+// scrape returns the lines of /metrics that begin with one of the prefixes and are not zero. An answer is booked when
+// it has left, which its client may see first: so what still changes is asked for again.
 func (r *rig) scrape(prefixes ...string) string {
+	all, last := r.scrapeAll(prefixes...), ""
+	for i := 0; i < 50 && (i == 0 || all != last); i++ {
+		time.Sleep(20 * time.Millisecond)
+		last, all = all, r.scrapeAll(prefixes...)
+	}
 	var out []string
-	for line := range strings.SplitSeq(r.scrapeAll(prefixes...), "\n") {
+	for line := range strings.SplitSeq(all, "\n") {
 		if !strings.HasSuffix(line, " 0") {
 			out = append(out, line)
 		}
