@@ -181,6 +181,11 @@ func gist(err error) string {
 	return err.Error()
 }
 
+// ofThePath are the families that tell the paths apart, or depend on how many loops keep connections.
+var ofThePath = []string{
+	"switchback_connections", "switchback_path_connections", "switchback_handovers_total", "switchback_upstream_connections_total",
+}
+
 // counters are all samples that count, without what times decide.
 func (r *rig) counters() map[string]string {
 	out := map[string]string{}
@@ -190,7 +195,7 @@ func (r *rig) counters() map[string]string {
 			name, value, _ = strings.Cut(line, " ")
 		}
 		family, _, _ := strings.Cut(name, "{")
-		if !strings.HasSuffix(family, "_bucket") && !strings.HasSuffix(family, "_sum") && family != "switchback_connections" {
+		if !strings.HasSuffix(family, "_bucket") && !strings.HasSuffix(family, "_sum") && !slices.Contains(ofThePath, family) {
 			out[name] = value
 		}
 	}

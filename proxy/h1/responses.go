@@ -76,7 +76,7 @@ func (s *ResponseScanner) Ahead() int64 {
 	return 0
 }
 
-// Data returns how many bytes of data the chunks of the body under way, or of the last one, have had so far.
+// Data returns how many bytes of data the chunks of the body found last have had so far; 0 when it has none.
 func (s *ResponseScanner) Data() int64 { return s.body.chunks.data }
 
 // Skip accounts for n of the bytes of Ahead that did not come by Scan.

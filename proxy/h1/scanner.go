@@ -256,10 +256,7 @@ type body struct {
 
 // start prepares for a body and reports whether there is any.
 func (b *body) start(f Framing, length int64, lim Limits) bool {
-	b.framing, b.left = f, length
-	if f == Chunked {
-		b.chunks = Chunks{Limits: lim}
-	}
+	b.framing, b.left, b.chunks = f, length, Chunks{Limits: lim}
 	return f == Chunked || f == UntilClose || f == Length && length > 0
 }
 
