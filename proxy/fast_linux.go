@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/switchback-proxy/switchback/proxy/loop"
+	"golang.org/x/sys/unix"
 )
 
 // fast is the event loops of a listener, and who accepts for them.
@@ -76,9 +77,12 @@ func (f *fast) accept() {
 	for {
 		fd, peer, err := f.acceptor.Accept()
 		switch {
-		case err == nil:
+		case err == nil && f.gate.room(fd):
 			f.group.Add(fd, peer)
 			continue
+		case err == nil:
+			_ = unix.Close(fd)
+			return
 		case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, os.ErrClosed):
 			return
 		case !passes(err):
