@@ -31,7 +31,7 @@ func TestCrowd(t *testing.T) {
 	s := newSite(t)
 	s.start(t)
 	s.up(t)
-	coming := startSteady(t, s.listen, "/", 200, 4)
+	coming := startSteady(t, s.listen, 200, 4)
 	binary.Until(t, "traffic flows", func() bool { return coming.sent.Load() > 200 })
 
 	c := &crowd{addr: s.listen}
@@ -42,7 +42,7 @@ func TestCrowd(t *testing.T) {
 	c.drip(t, dripping)
 	began := time.Now()
 	coming.p99(t, "requests while they come")
-	beside := startSteady(t, s.listen, "/", 200, 4)
+	beside := startSteady(t, s.listen, 200, 4)
 	var most int64
 	binary.Within(t, drippingEnds, "every dripping client is cut off", func() bool {
 		most = max(most, resident(t, s.proc.Pid()))

@@ -20,7 +20,7 @@ func TestDescriptorsExhausted(t *testing.T) {
 	s.limit = "256"
 	s.start(t)
 	s.up(t)
-	load := startSteady(t, s.listen, "/", 200, 8)
+	load := startSteady(t, s.listen, 200, 8)
 	binary.Until(t, "traffic flows", func() bool { return load.sent.Load() > 200 })
 
 	var crowd []net.Conn

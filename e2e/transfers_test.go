@@ -29,11 +29,11 @@ func TestTransfers(t *testing.T) {
 	s.start(t)
 	s.up(t)
 
-	calm := startSteady(t, s.listen, "/", rate, clients)
+	calm := startSteady(t, s.listen, rate, clients)
 	<-time.After(3 * time.Second)
 	alone := calm.p99(t, "without transfers")
 
-	small := startSteady(t, s.listen, "/", rate, clients)
+	small := startSteady(t, s.listen, rate, clients)
 	met := func(n int64) {
 		t.Helper()
 		binary.Until(t, "traffic flows", func() bool { return small.sent.Load() >= n })
