@@ -118,9 +118,12 @@ func (k *soak) spell(t *testing.T, d time.Duration, targets []*sickly) holdings 
 }
 
 // edit saves a file with another time for kept connections to targets, so that all pools have new ones.
+// What drains is remembered for less than the first spell.
 func (k *soak) edit(t *testing.T, seconds int) {
 	t.Helper()
-	k.site.save(t, k.site.yaml(50)+fmt.Sprintf("    timeouts: {response_header: 1s, idle: %ds}\n", seconds))
+	k.site.save(t, k.site.yaml(50)+fmt.Sprintf(`    timeouts: {response_header: 1s, idle: %ds}
+    drain: {timeout: 5s, long_lived_timeout: 10s, spread: 1s}
+`, seconds))
 }
 
 // quiet waits until descriptors and goroutines have been the same, but for the one or other that asks, for a few
