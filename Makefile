@@ -17,6 +17,8 @@ RACEFLAGS ?=
 E2EFLAGS ?=
 ## BENCHFLAGS: more flags for bench-peers, such as -rounds 20 -each 3s
 BENCHFLAGS ?=
+## SOAK: how long soak takes
+SOAK ?= 30m
 ## VERSION: what the binary says of itself
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 ## IMAGE: name of the image that docker builds
@@ -31,7 +33,7 @@ EXAMPLES := $(wildcard examples/*/switchback.yaml)
 .DEFAULT_GOAL := help
 .PHONY: help check docs fmt format vet lint lint-main lint-e2e lint-bench lint-fix test race floors examples tidy \
 	tidy-check e2e nginx haproxy prometheus sdks checkers man speed simulate fuzz bench bench-peers \
-	bench-peers-quick benchcmp vuln build docker run clean
+	bench-peers-quick benchcmp crowd transfers kills soak vuln build docker run clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-17s %s\n", $$1, $$2}' Makefile
@@ -113,6 +115,18 @@ checkers: ## install what judges completions, manual pages and the unit, from De
 e2e: nginx haproxy prometheus sdks checkers ## the real binary between real servers, a real Prometheus and real OpenFeature SDKs
 	cd e2e && $(GO) test -tags e2e -count=1 -timeout 25m $(E2EFLAGS) ./...
 	cd bench && $(GO) test -tags e2e -count=1 -timeout 5m $(E2EFLAGS) ./...
+
+crowd: nginx ## 10,000 idle and 5,000 dripping clients (needs 16,000 descriptors)
+	cd e2e && IDLE=10000 DRIPPING=5000 $(GO) test -tags e2e -count=1 -timeout 5m -run '^TestCrowd$$' -v .
+
+transfers: ## a gigabyte down and a gigabyte up beside small requests
+	cd e2e && TRANSFER=1024 $(GO) test -tags e2e -count=1 -timeout 5m -run '^TestTransfers$$' -v .
+
+kills: nginx ## one of two targets killed 100 times (2 minutes)
+	cd e2e && KILLS=100 $(GO) test -tags e2e -count=1 -timeout 15m -run '^TestKillTargets$$' -v .
+
+soak: ## everything at once for SOAK, and nothing may be left of it
+	cd e2e && SOAK=$(SOAK) $(GO) test -tags e2e -count=1 -timeout 25h -run '^TestSoak$$' -v .
 
 docs: ## write what is generated anew: the schema, the tables of docs, openapi.json
 	$(GO) test ./config ./admin ./metrics -run '^(TestSchemaFile|TestReference|TestOpenAPI|TestAPIDocument|TestMetricsDocument)$$' -update

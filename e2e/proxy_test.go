@@ -25,6 +25,7 @@ type site struct {
 	admin  string
 	tls    string // YAML of the listener's tls, "" for none
 	extra  string // more YAML at the top level
+	limit  string // descriptors that the proxy may have, "" for as many as this process
 	more   string // more YAML of the service, each line indented by four
 	pools  map[string][]string
 	api    *api.Client
@@ -87,7 +88,11 @@ func (s *site) save(t *testing.T, yaml string) {
 // start serves the site and returns once it is ready.
 func (s *site) start(t *testing.T) {
 	t.Helper()
-	s.proc = binary.Start(t, s.dir, program, "serve", "-c", s.file)
+	command := []string{program, "serve", "-c", s.file}
+	if s.limit != "" {
+		command = append([]string{"prlimit", "--nofile=" + s.limit}, command...)
+	}
+	s.proc = binary.Start(t, s.dir, command[0], command[1:]...)
 	binary.Until(t, "the proxy is ready", func() bool {
 		select {
 		case <-s.proc.Done():

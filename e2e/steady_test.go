@@ -19,10 +19,10 @@ import (
 // steady is requests at a rate, over connections that are kept. It repeats nothing: what a client of net/http
 // sends again unseen is a failure here.
 type steady struct {
-	addr, path string
-	stop       chan struct{}
-	running    sync.WaitGroup
-	sent       atomic.Int64
+	addr    string
+	stop    chan struct{}
+	running sync.WaitGroup
+	sent    atomic.Int64
 
 	mu       sync.Mutex // guards the rest
 	took     []time.Duration
@@ -31,9 +31,9 @@ type steady struct {
 }
 
 // startSteady sends so many GETs a second from so many clients until end, which the test's end calls too.
-func startSteady(t *testing.T, addr, path string, rate, clients int) *steady {
+func startSteady(t *testing.T, addr string, rate, clients int) *steady {
 	t.Helper()
-	s := &steady{addr: addr, path: path, stop: make(chan struct{})}
+	s := &steady{addr: addr, stop: make(chan struct{})}
 	every := time.Second * time.Duration(clients) / time.Duration(rate)
 	for i := range clients {
 		first := time.Now().Add(every * time.Duration(i) / time.Duration(clients))
@@ -63,7 +63,7 @@ func (s *steady) client(next time.Time, every time.Duration) {
 		}
 		s.sent.Add(1)
 		began := time.Now()
-		if err := c.get(s.path); err != nil {
+		if err := c.get("/"); err != nil {
 			s.fail(err)
 			continue
 		}

@@ -61,7 +61,7 @@ func TestKillTargets(t *testing.T) {
 	}
 	up(2)
 
-	load := func() *steady { return startSteady(t, s.listen, "/", 500, 8) }
+	load := func() *steady { return startSteady(t, s.listen, 500, 8) }
 	calm := load()
 	<-time.After(2 * time.Second)
 	alone := calm.p99(t, "no kills")

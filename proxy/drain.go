@@ -22,18 +22,19 @@ func (d *drains) start(s *Server, old, next *snapshot) {
 	if old == nil {
 		return
 	}
+	number := next.number // the timers must not hold on to a whole snapshot
 	for _, p := range old.table.Pools {
 		if p.Weight == 0 || next.weight(p) > 0 {
 			continue
 		}
 		s.log.Info("pool drains", zap.String("service", p.Service.Name), zap.String("pool", p.Name),
 			zap.Int64("in_flight", p.InFlight()), zap.Duration("timeout", p.Service.Config.Drain.Timeout))
-		d.after(p.Service.Config.Drain.Timeout, func() { s.endDrain(p, next.number) })
+		d.after(p.Service.Config.Drain.Timeout, func() { s.endDrain(p, number) })
 		switch long := p.Service.Config.Drain; long.LongLived {
 		case config.LongLivedDrain:
-			d.after(long.LongLivedTimeout, func() { s.endLongLived(p, next.number, long.Spread) })
+			d.after(long.LongLivedTimeout, func() { s.endLongLived(p, number, long.Spread) })
 		case config.LongLivedClose:
-			d.after(0, func() { s.endLongLived(p, next.number, 0) })
+			d.after(0, func() { s.endLongLived(p, number, 0) })
 		case config.LongLivedKeep:
 		}
 	}

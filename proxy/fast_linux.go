@@ -10,6 +10,7 @@ import (
 	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/proxy/loop"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 )
 
 // fast is the event loops of a listener, and who accepts for them.
@@ -92,9 +93,12 @@ func (f *fast) accept() {
 	for {
 		fd, peer, err := f.acceptor.Accept()
 		switch {
-		case err == nil:
+		case err == nil && f.gate.room(fd):
 			f.group.Add(fd, peer)
 			continue
+		case err == nil:
+			_ = unix.Close(fd)
+			return
 		case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, os.ErrClosed):
 			return
 		case !passes(err):

@@ -28,12 +28,13 @@ type gate struct {
 	stopping atomic.Bool
 	gauge    *metrics.Connections
 	open     atomic.Int64 // connections
+	most     int          // descriptors below this number are for clients; 0: all
 	mu       sync.Mutex   // guards silent
 	silent   map[*guard]struct{}
 }
 
 func newGate(l Listener, gauge *metrics.Connections) *gate {
-	g := &gate{Listener: l, ready: make(chan net.Conn), gauge: gauge, silent: map[*guard]struct{}{}}
+	g := &gate{Listener: l, ready: make(chan net.Conn), gauge: gauge, silent: map[*guard]struct{}{}, most: clientDescriptors()}
 	g.ctx, g.end = context.WithCancelCause(context.Background())
 	if l.Certificates != nil {
 		g.tls = l.Certificates.TLS()
@@ -69,8 +70,11 @@ func (g *gate) accept() (*accepted, error) {
 	for {
 		c, err := g.Listener.Accept()
 		switch {
-		case err == nil:
+		case err == nil && g.roomFor(c):
 			return g.admit(c), nil
+		case err == nil:
+			_ = c.Close()
+			return nil, context.Cause(g.ctx)
 		case g.stopping.Load() && errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, net.ErrClosed
 		case !passes(err):

@@ -16,7 +16,7 @@ import (
 const (
 	batch = 256 // events taken at once
 	// budget is how many bytes one connection may move before the others have their turn.
-	budget  = 512 << 10
+	budget  = 128 << 10
 	scratch = bigSize // one read of a body
 )
 
