@@ -15,7 +15,7 @@ PKGS ?= ./...
 RACEFLAGS ?=
 ## E2EFLAGS: more flags for the end-to-end run, such as -short or -run TestDrain
 E2EFLAGS ?=
-## BENCHFLAGS: more flags for bench-peers, such as -rounds 20 -each 3s
+## BENCHFLAGS: more flags for bench-peers and bench-loop, such as -rounds 20 -each 3s
 BENCHFLAGS ?=
 ## SOAK: how long soak takes
 SOAK ?= 30m
@@ -33,7 +33,7 @@ EXAMPLES := $(wildcard examples/*/switchback.yaml)
 .DEFAULT_GOAL := help
 .PHONY: help check docs fmt format vet lint lint-main lint-e2e lint-bench lint-fix test race floors examples tidy \
 	tidy-check e2e nginx haproxy prometheus sdks checkers man speed simulate fuzz bench bench-peers \
-	bench-peers-quick benchcmp crowd transfers kills soak vuln build docker run clean
+	bench-peers-quick bench-loop benchcmp crowd transfers kills soak vuln build docker run clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-17s %s\n", $$1, $$2}' Makefile
@@ -148,6 +148,9 @@ bench-peers: nginx haproxy build ## beside nginx and HAProxy (and CADDY, TRAEFIK
 
 bench-peers-quick: nginx haproxy build ## the same for a minute, to see that it works; result on the terminal
 	mkdir -p dist && cd bench && $(GO) build -o ../dist/bench . && ../dist/bench -rounds 1 -each 300ms -idle 500 $(BENCHFLAGS)
+
+bench-loop: build ## event loops beside net/http for one change, two minutes; result on the terminal
+	mkdir -p dist && cd bench && $(GO) build -o ../dist/bench . && ../dist/bench -loop -rounds 5 -each 800ms -idle 2000 $(BENCHFLAGS)
 
 benchcmp: ## compare the benchmarks of BASE with those of the working tree
 	@GO="$(GO)" sh tools/benchcmp.sh '$(BASE)' '$(BENCH)' '$(COUNT)' '$(PKGS)'

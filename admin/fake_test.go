@@ -81,7 +81,13 @@ func shop() api.Service {
 }
 
 func (c *recorder) Overview() api.Overview {
-	return api.Overview{Node: api.Node{Version: "test", Config: api.Config{File: c.file}}, Services: []api.Service{shop()}}
+	return api.Overview{
+		Node: api.Node{
+			Version: "test", Config: api.Config{File: c.file},
+			Connections: api.Connections{Fast: 12, General: 3, Handovers: map[string]int64{"upgrade": 2}},
+		},
+		Services: []api.Service{shop()},
+	}
 }
 
 func (c *recorder) Service(name string) (api.Service, error) {

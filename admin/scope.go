@@ -108,12 +108,13 @@ func subject(u *url.URL) (kind on, name string) {
 	return onNode, ""
 }
 
-// overview is what is in a scope of an overview. Of the node it leaves the version: the file may tell of others.
+// overview is what is in a scope of an overview. Of the node it leaves the version: the file may tell of others, and
+// connections are those of all.
 func (s *scope) overview(o api.Overview) api.Overview {
 	if s == nil {
 		return o
 	}
-	o.Node = api.Node{Version: o.Node.Version}
+	o.Node = api.Node{Version: o.Node.Version, Connections: api.Connections{Handovers: map[string]int64{}}}
 	o.Services = slices.DeleteFunc(slices.Clone(o.Services), func(v api.Service) bool { return !s.service(v.Name) })
 	return o
 }

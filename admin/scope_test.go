@@ -147,6 +147,9 @@ func TestScopedLists(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%q and %q see %s, want %s", tt.services, tt.flags, got, tt.want)
 		}
+		if c, all := o.Node.Connections, o.Node.Config.File != ""; (c.Fast+c.General > 0) != all || (len(c.Handovers) > 0) != all || c.Handovers == nil {
+			t.Errorf("%q and %q see connections %+v", tt.services, tt.flags, c)
+		}
 	}
 }
 

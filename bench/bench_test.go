@@ -66,39 +66,113 @@ func entered(t *testing.T) []peer.Peer {
 // TestWhole runs the whole of it for a moment. What it finds is worth nothing; that nothing is missing and
 // nothing was lost is what counts.
 func TestWhole(t *testing.T) {
-	o := options{peers: entered(t), rounds: 1, each: 20 * time.Millisecond, idle: 50, log: t.Output()}
-	f, err := run(t.Context(), o)
+	f := brief(t, wholePlan, entered(t))
+	complete(t, f, "users", f.users[0], 2, asked)
+	text := f.section()
+	if !strings.Contains(text, "; none failed.") || strings.Contains(text, "%!") {
+		t.Errorf("the section is\n%s", text)
+	}
+	for _, title := range []string{"Processor time per request", "One saturated core", "Users who stay", "Latency", "Memory per idle connection", "What is to be reached"} {
+		if !strings.Contains(text, "\n### "+title+"\n\n") {
+			t.Errorf("the section lacks %s", title)
+		}
+	}
+}
+
+// TestLoop does without other proxies.
+func TestLoop(t *testing.T) {
+	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, w := range workloads {
-		complete(t, f, w.Name, f.cpu[i], len(f.peers), w.Rate)
+	f := brief(t, loopPlan, paths(self, program))
+	if text := f.terminal(); !strings.Contains(text, "; none failed.") || strings.Contains(text, "%!") || !strings.Contains(text, "of the general path\n") {
+		t.Errorf("the terminal shows\n%s", text)
 	}
-	for i, rate := range rates {
-		complete(t, f, "latency", f.latency[i], len(f.peers)+1, rate)
+}
+
+// brief measures for a moment and checks that all was measured.
+func brief(t *testing.T, p plan, peers []peer.Peer) *figures {
+	t.Helper()
+	f, err := run(t.Context(), options{plan: p, peers: peers, rounds: 1, each: 20 * time.Millisecond, idle: 50, log: t.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, w := range p.workloads {
+		complete(t, f, w.Name, f.cpu[i], len(peers), w)
+	}
+	for i, w := range p.latency {
+		complete(t, f, "latency", f.times[i], len(peers)+1, w)
+	}
+	for i, w := range p.saturated {
+		complete(t, f, "saturated", f.full[i], len(peers), w)
 	}
 	for i, rounds := range f.memory {
 		if len(rounds) != 1 || rounds[0].connections != 50 || rounds[0].before.RSS < 1<<20 || rounds[0].after.PSS <= 0 {
 			t.Errorf("memory of %s: %+v", f.name(i), rounds)
 		}
 	}
-	if text := f.section(); !strings.Contains(text, "; none failed.") || strings.Contains(text, "%!") {
-		t.Errorf("the section is\n%s", text)
-	}
+	return f
 }
 
 // complete checks the samples of all ways for one kind of request.
-func complete(t *testing.T, f *figures, what string, ways [][]sample, count, rate int) {
+func complete(t *testing.T, f *figures, what string, ways [][]sample, count int, w workload) {
 	t.Helper()
 	if len(ways) != count {
-		t.Errorf("%s at %d a second went %d ways, want %d", what, rate, len(ways), count)
+		t.Errorf("%s at %d a second went %d ways, want %d", what, w.Rate, len(ways), count)
 	}
 	for j, samples := range ways {
-		if len(samples) != 1 {
-			t.Fatalf("%s at %d a second of %s has %d rounds", what, rate, f.name(j), len(samples))
+		if !w.of(f.name(j)) {
+			if len(samples) > 0 {
+				t.Errorf("%s at %d a second was measured of %s", what, w.Rate, f.name(j))
+			}
+			continue
 		}
-		if s, want := samples[0], rate/50; s.Answered != want || s.Failed != 0 || s.P50 <= 0 || s.P50 > s.P99 || s.P99 > s.Most {
-			t.Errorf("%s at %d a second of %s: %+v, want %d answered", what, rate, f.name(j), s, want)
+		if len(samples) != 1 {
+			t.Fatalf("%s at %d a second of %s has %d rounds", what, w.Rate, f.name(j), len(samples))
+		}
+		s, want := samples[0], w.Rate/50
+		if w.Saturate {
+			want = max(1, s.Answered)
+		}
+		if s.Answered != want || s.Failed != 0 || s.P50 <= 0 || s.P50 > s.P99 || s.P99 > s.Most || s.Took < 10*time.Millisecond {
+			t.Errorf("%s at %d a second of %s: %+v, want %d answered", what, w.Rate, f.name(j), s, want)
+		}
+	}
+}
+
+// TestPathsTaken holds connections of every kind of request and asks each switchback which path serves them.
+func TestPathsTaken(t *testing.T) {
+	kinds := append([]workload{with(asked, func(w *workload) { w.User = true })}, wholePlan.workloads...)
+	for _, p := range []peer.Peer{
+		peer.Switchback(program, ours, "", ""), peer.Switchback(program, general, ", fast: false", ""), stickyPeer(peer.Switchback(program, ours, "", "")),
+	} {
+		b, err := setUp(t.Context(), options{peers: []peer.Peer{p}, rounds: 1, each: 20 * time.Millisecond, log: t.Output()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.tearDown()
+		err = b.with(t.Context(), b.peers, 1, func(ways []way) error {
+			for _, w := range kinds {
+				held := w.task(ways[0].Setup.Listen, b.each)
+				held.Requests = 0
+				l, err := startLoad(t.Context(), b.self, held, b.log)
+				if err != nil {
+					return err
+				}
+				path := `switchback_path_connections{listener="web",path="fast"}`
+				if p.Name == general {
+					path = `switchback_path_connections{listener="web",path="general"}`
+				}
+				if got := counted(t, ways[0].Process, path); got < w.Connections {
+					t.Errorf("%s by %s: %d connections are on its path, want %d", w.Name, p.Name, got, w.Connections)
+				}
+				l.Close()
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -106,22 +180,23 @@ func complete(t *testing.T, f *figures, what string, ways [][]sample, count, rat
 // TestAgreesWithProxy holds what the load says it sent against what switchback says it served, and the
 // processor time from /proc against what a machine can give.
 func TestAgreesWithProxy(t *testing.T) {
-	o := options{peers: []peer.Peer{peer.Switchback(program, ours, "")}, rounds: 1, each: 500 * time.Millisecond, log: t.Output()}
+	o := options{peers: []peer.Peer{peer.Switchback(program, ours, "", "")}, rounds: 1, each: 500 * time.Millisecond, log: t.Output()}
 	b, err := setUp(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.tearDown()
-	err = b.with(t.Context(), 1, func(running []*peer.Process) error {
+	err = b.with(t.Context(), b.peers, 1, func(ways []way) error {
+		proxy := ways[0].Process
 		w := asked
 		w.Rate = 2000
-		before, began := served(t, running[0]), time.Now()
-		s, err := b.sample(t.Context(), w, running[0])
+		before, began := served(t, proxy), time.Now()
+		s, err := b.sample(t.Context(), w, proxy)
 		if err != nil {
 			return err
 		}
 		task := w.task("", b.each)
-		if got, want := served(t, running[0])-before, task.Warm+task.Requests; got != want || s.Answered != task.Requests {
+		if got, want := served(t, proxy)-before, task.Warm+task.Requests; got != want || s.Answered != task.Requests {
 			t.Errorf("switchback has served %d, %d were sent, of which %d count and %d say so", got, want, task.Requests, s.Answered)
 		}
 		if most := time.Since(began) * time.Duration(runtime.NumCPU()); s.CPU <= 0 || s.CPU > most {
@@ -137,6 +212,12 @@ func TestAgreesWithProxy(t *testing.T) {
 // served is how many requests switchback has counted.
 func served(t *testing.T, p *peer.Process) int {
 	t.Helper()
+	return counted(t, p, "switchback_requests_total{")
+}
+
+// counted is the sum of the series that begin so.
+func counted(t *testing.T, p *peer.Process, prefix string) int {
+	t.Helper()
 	resp, err := http.Get("http://" + p.Setup.Admin + "/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -144,10 +225,10 @@ func served(t *testing.T, p *peer.Process) int {
 	defer resp.Body.Close()
 	sum := 0
 	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		name, value, _ := strings.Cut(lines.Text(), "} ")
-		if !strings.HasPrefix(name, "switchback_requests_total{") {
+		if !strings.HasPrefix(lines.Text(), prefix) {
 			continue
 		}
+		_, value, _ := strings.Cut(lines.Text(), "} ")
 		n, err := strconv.ParseFloat(value, 64)
 		if err != nil {
 			t.Fatal(err)
@@ -159,7 +240,7 @@ func served(t *testing.T, p *peer.Process) int {
 
 // TestProxyThatDies is told with the program's own words.
 func TestProxyThatDies(t *testing.T) {
-	o := options{peers: []peer.Peer{peer.Switchback(program, ours, "")}, rounds: 1, each: 20 * time.Millisecond, log: t.Output()}
+	o := options{peers: []peer.Peer{peer.Switchback(program, ours, "", "")}, rounds: 1, each: 20 * time.Millisecond, log: t.Output()}
 	b, err := setUp(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +253,7 @@ func TestProxyThatDies(t *testing.T) {
 	if err := p.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.sample(t.Context(), workloads[0], p); err == nil || !strings.Contains(err.Error(), "switchback ended") {
+	if _, err := b.sample(t.Context(), asked, p); err == nil || !strings.Contains(err.Error(), "switchback ended") {
 		t.Errorf("error %v", err)
 	}
 }

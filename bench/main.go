@@ -66,6 +66,7 @@ func measure(ctx context.Context, args []string) error {
 	fs.IntVar(&o.rounds, "rounds", 10, "how often each is measured, turn by turn")
 	fs.DurationVar(&o.each, "each", 1500*time.Millisecond, "how long one measurement takes")
 	fs.IntVar(&o.idle, "idle", 5000, "idle connections, fewer where descriptors are few")
+	loop := fs.Bool("loop", false, "only switchback's two paths and ReverseProxy, quickly, for a terminal")
 	limit := fs.Duration("limit", time.Hour, "give up after this")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -77,7 +78,14 @@ func measure(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if o.peers, err = entrants(self, *program); err != nil {
+	if *loop {
+		o.plan = loopPlan
+		o.peers, err = absolute(paths(self, *program))
+	} else {
+		o.plan = wholePlan
+		o.peers, err = entrants(self, *program)
+	}
+	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, *limit)
@@ -86,10 +94,13 @@ func measure(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	text := f.section()
-	if *report == "" {
-		_, err = io.WriteString(os.Stdout, text)
-		return err
+	switch {
+	case *loop:
+		_, err = io.WriteString(os.Stdout, f.terminal())
+	case *report == "":
+		_, err = io.WriteString(os.Stdout, f.section())
+	default:
+		err = page.Write(*report, "peers", f.section())
 	}
-	return page.Write(*report, "peers", text)
+	return err
 }

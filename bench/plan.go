@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,32 +22,96 @@ type workload struct {
 	Post        int // bytes of the request's body, 0 for GET
 	Answer      int // bytes of the answer's body
 	Connections int
-	Rate        int // a second
+	Rate        int      // a second
+	Saturate    bool     // as many as are answered; the rate is that of warming up
+	User        bool     // each connection sends a cookie of its own
+	Only        []string // columns that are measured; nil for all
+	Must        float64  // what the share of the better of nginx and HAProxy must not exceed; 0: no target
 }
 
-// workloads are those whose processor time is measured, at rates that every proxy here serves with most of
-// a core to spare.
-var workloads = []workload{
-	{Name: "GET 100 B", Path: "/100", Answer: 100, Connections: 64, Rate: 3000},
-	{Name: "GET 1 KB", Path: "/1024", Answer: 1 << 10, Connections: 64, Rate: 3000},
-	{Name: "GET 1 KB", Path: "/1024", Answer: 1 << 10, Connections: 512, Rate: 3000},
-	{Name: "GET 10 KB", Path: "/10240", Answer: 10 << 10, Connections: 64, Rate: 3000},
-	{Name: "GET 4 KB in chunks", Path: "/chunked/4096", Answer: 4 << 10, Connections: 64, Rate: 3000},
-	{Name: "POST 4 KB", Path: "/100", Post: 4 << 10, Answer: 100, Connections: 64, Rate: 3000},
-	{Name: "GET 1 MB", Path: "/1048576", Answer: 1 << 20, Connections: 16, Rate: 150},
+// of reports whether a column is measured.
+func (w workload) of(name string) bool { return w.Only == nil || slices.Contains(w.Only, name) }
+
+// plan is what is measured.
+type plan struct {
+	workloads []workload // whose processor time is measured, at rates that every proxy serves with most of a core to spare
+	latency   []workload
+	saturated []workload // one, of which each sends as much as is answered
+	sticky    bool       // what users with a cookie cost
 }
 
-// rates are those at which latency is measured, with requests of one kind.
+// asked is what is asked for where the kind of request does not matter.
+var asked = workload{Name: "GET 1 KB", Path: "/1024", Answer: 1 << 10, Connections: 64, Rate: 3000}
+
+// Workloads of both plans.
 var (
-	rates = []int{500, 2000, 5000}
-	asked = workload{Name: "GET 1 KB", Path: "/1024", Answer: 1 << 10, Connections: 64}
+	few     = with(asked, func(w *workload) { w.Must = 0.85 })
+	many    = with(asked, func(w *workload) { w.Connections, w.Must = 512, 0.75 })
+	chunked = workload{Name: "GET 4 KB in chunks", Path: "/chunked/4096", Answer: 4 << 10, Connections: 64, Rate: 3000, Must: 0.90}
+	post    = workload{Name: "POST 4 KB", Path: "/100", Post: 4 << 10, Answer: 100, Connections: 64, Rate: 3000, Must: 0.85}
+	big     = workload{Name: "GET 1 MB", Path: "/1048576", Answer: 1 << 20, Connections: 16, Rate: 150, Must: 0.80}
+	full    = with(asked, func(w *workload) { w.Saturate = true })
 )
 
-// ours is the name of the row that all ratios are to.
-const ours = "switchback"
+// Rates whose latency has a target.
+const (
+	calm = 2000
+	busy = 10_000
+)
+
+// wholePlan is that of the page. At the highest rate only those are measured that two processors serve.
+var wholePlan = plan{
+	workloads: []workload{
+		{Name: "GET 100 B", Path: "/100", Answer: 100, Connections: 64, Rate: 3000},
+		few, many,
+		{Name: "GET 10 KB", Path: "/10240", Answer: 10 << 10, Connections: 64, Rate: 3000},
+		chunked, post, big,
+	},
+	latency:   []workload{at(500), at(calm), at(5000), at(busy, "nginx", "HAProxy", ours, direct)},
+	saturated: []workload{full},
+	sticky:    true,
+}
+
+// loopPlan is what the two paths of switchback differ in, quickly.
+var loopPlan = plan{
+	workloads: []workload{few, many, post, chunked, big},
+	latency:   []workload{at(calm)},
+	saturated: []workload{full},
+}
+
+func with(w workload, change func(*workload)) workload {
+	change(&w)
+	return w
+}
+
+// at is what is asked for at another rate.
+func at(rate int, only ...string) workload {
+	return with(asked, func(w *workload) { w.Rate, w.Only = rate, only })
+}
+
+// Names of columns. All ratios are to ours; direct is the way without a proxy.
+const (
+	ours    = "switchback"
+	general = "switchback, general"
+	direct  = "no proxy"
+)
+
+// paths are switchback's two paths, and ReverseProxy, which is as net/http makes one.
+func paths(self, switchback string) []peer.Peer {
+	return []peer.Peer{
+		peer.ReverseProxy(self),
+		peer.Switchback(switchback, general, ", fast: false", ""),
+		peer.Switchback(switchback, ours, "", ""),
+	}
+}
+
+// stickyPeer is switchback for users who stay.
+func stickyPeer(p peer.Peer) peer.Peer {
+	return peer.Switchback(p.Program, "switchback, sticky", "", "    sticky: {key: [{cookie: user}]}\n")
+}
 
 // entrants are the proxies to measure, in turn: those of Debian, those that an environment variable names,
-// and switchback. Another variant of switchback is one more line.
+// and switchback. Another variant of switchback is one more line in paths.
 func entrants(self, switchback string) ([]peer.Peer, error) {
 	var all []peer.Peer
 	for _, p := range []struct {
@@ -67,8 +132,12 @@ func entrants(self, switchback string) ([]peer.Peer, error) {
 			all = append(all, p.make(path))
 		}
 	}
-	all = append(all, peer.ReverseProxy(self), peer.Switchback(switchback, ours, ""))
-	for i := range all { // they run in folders of their own
+	return absolute(append(all, paths(self, switchback)...))
+}
+
+// absolute is for peers that run in folders of their own.
+func absolute(all []peer.Peer) ([]peer.Peer, error) {
+	for i := range all {
 		path, err := filepath.Abs(all[i].Program)
 		if err != nil {
 			return nil, err
@@ -90,18 +159,29 @@ func find(name string) (string, error) {
 	return "", fmt.Errorf("%s is needed, make bench-peers installs it: %w", name, err)
 }
 
+// number stands for that of a connection in a request.
+const number = "########"
+
 // task makes the load for one measurement of about the given time.
 func (w workload) task(addr string, each time.Duration) task {
 	head := "GET %s HTTP/1.1\r\nHost: " + peer.Host + "\r\nUser-Agent: bench\r\nAccept: */*\r\n"
 	if w.Post > 0 {
 		head = strings.Replace(head, "GET", "POST", 1) + fmt.Sprintf("Content-Length: %d\r\n", w.Post)
 	}
-	request := fmt.Sprintf(head, w.Path) + "\r\n" + strings.Repeat("x", w.Post)
-	return task{
-		Plan: load.Plan{Addr: addr, Request: []byte(request), Body: w.Answer, Connections: w.Connections, Grace: 5 * time.Second},
-		Rate: w.Rate,
+	p := load.Plan{Addr: addr, Body: w.Answer, Connections: w.Connections, Grace: 5 * time.Second}
+	if w.User {
+		head += "Cookie: user=" + number + "\r\n"
+		p.Number = number
+	}
+	p.Request = []byte(fmt.Sprintf(head, w.Path) + "\r\n" + strings.Repeat("x", w.Post))
+	t := task{
+		Plan: p, Rate: w.Rate,
 		// Each connection once at least, so that the proxy has all it needs for it.
 		Warm:     max(w.Connections, int(each.Seconds()*float64(w.Rate)/8)),
 		Requests: max(1, int(each.Seconds()*float64(w.Rate))),
 	}
+	if w.Saturate {
+		t.Requests, t.Saturate = 0, each
+	}
+	return t
 }

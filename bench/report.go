@@ -4,8 +4,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -32,12 +30,67 @@ func (f *figures) section() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, intro, f.date.Format("2006-01-02"), machine(), f.loads[0], f.loads[1], peer.BlueShare, peer.GreenShare,
 		f.rounds, f.each, f.failures(), f.programs())
-	f.cpuTable(&b)
-	f.latencyTable(&b)
-	f.memoryTable(&b)
+	for _, p := range f.parts() {
+		fmt.Fprintf(&b, "### %s\n\n%s\n\n%s\n", p.title, p.text, p.table)
+	}
 	f.commands(&b)
 	return b.String()
 }
+
+// terminal is the same without what explains it.
+func (f *figures) terminal() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s; load average %s before and %s after; %d rounds of %v; the median of the rounds (least–most) ×switchback's.\n%s\n",
+		machine(), f.loads[0], f.loads[1], f.rounds, f.each, f.failures())
+	for _, p := range f.parts() {
+		fmt.Fprintf(&b, "\n%s\n\n%s", p.title, p.table.aligned())
+	}
+	return b.String()
+}
+
+// part is a table with what it shows.
+type part struct {
+	title, text string
+	table       table
+}
+
+// parts are those that were measured.
+func (f *figures) parts() []part {
+	var all []part
+	add := func(title, text string, t table) {
+		if len(t) > 2 {
+			all = append(all, part{title, text, t})
+		}
+	}
+	add("Processor time per request", cpuText, f.cpuTable())
+	add("One saturated core", fmt.Sprintf(saturatedText, full.Name, full.Connections), f.saturatedTable())
+	add("Users who stay", fmt.Sprintf(stickyText, asked.Name, asked.Connections), f.stickyTable())
+	add("Latency", fmt.Sprintf(latencyText, asked.Name, asked.Connections, runtime.NumCPU(), busy), f.latencyTable())
+	add("Memory per idle connection", fmt.Sprintf(memoryText, f.memory[0][0].connections, len(f.memory[0])), f.memoryTable())
+	add("What is to be reached", mustText, f.mustTable())
+	return all
+}
+
+const (
+	cpuText = `Microseconds of user and system time of the proxy and its children, from the kernel's clock of each process, over all requests of a
+round. One thread each: one worker, ` + "`nbthread 1`, `GOMAXPROCS=1`" + `. Requests come at a fixed rate that leaves every proxy most of its
+time idle. The last column is switchback's share of the better of nginx and HAProxy.`
+
+	saturatedText = `%s, %d clients that send the next request as soon as they have an answer; one thread each, as above. Busy is the part of the time
+for which the proxy had a core; where backend and clients need more of the machine than they find, it is not all of it. The last column is
+what was answered in each second of processor time: what a core does that is busy throughout.`
+
+	stickyText = `Microseconds as above, of switchback alone: %s, %d clients, each with a cookie of its own. Once requests are split at random, once the
+cookie keeps its user on a pool.`
+
+	latencyText = `Microseconds from the moment a request was due to the end of its answer: requests are sent at fixed times, whatever became of those
+before, so a stall counts for everyone who would have met it. %s, %d clients, %d threads each. Added is the median of what a proxy's
+round has over the round without one; there × is the ratio of these medians. The last column is processor time, as above. At %d a second
+stand those alone that keep up with backend and clients beside them.`
+
+	memoryText = `What resident memory grew by while %d clients connected, sent a request each and stayed, for each of them; the kernel's buffers are not in it.
+One thread each, a new process in each of %d rounds, warm before. RSS counts pages that processes share in each of them, PSS once.`
+)
 
 // programs lists what was measured.
 func (f *figures) programs() string {
@@ -45,14 +98,15 @@ func (f *figures) programs() string {
 	for i, p := range f.peers {
 		rows = append(rows, []string{p.Name, f.versions[i]})
 	}
-	return rows.String() + "\nReverseProxy is net/http/httputil's, with nothing around it but the choice of a target."
+	return rows.String() + "\nReverseProxy is net/http/httputil's, with nothing around it but the choice of a target. `" + general + "` is switchback with\n" +
+		"`fast: false`: served by net/http alone, as TLS, HTTP/2, upgrades and other systems are, where `" + ours + "` uses its event loops."
 }
 
 // failures counts all requests that were measured.
 func (f *figures) failures() string {
 	failed, all := make(map[string]int), 0
 	first := make(map[string]string)
-	for _, pass := range [][][][]sample{f.cpu, f.latency} {
+	for _, pass := range [][][][]sample{f.cpu, f.full, f.users, f.times} {
 		for _, row := range pass {
 			for i, samples := range row {
 				for _, s := range samples {
@@ -76,29 +130,50 @@ func (f *figures) failures() string {
 	return text + "."
 }
 
-func (f *figures) cpuTable(b *strings.Builder) {
-	b.WriteString(`### Processor time per request
-
-Microseconds of user and system time of the proxy and its children, from /proc, over all requests of a round. One thread each:
-one worker, ` + "`nbthread 1`, `GOMAXPROCS=1`" + `. Requests come at a fixed rate that leaves every proxy most of its time idle. The last column is
-switchback's share of the better of nginx and HAProxy.
-
-`)
+func (f *figures) cpuTable() table {
 	head := []string{"requests", "clients", "a second"}
 	for _, p := range f.peers {
 		head = append(head, p.Name)
 	}
-	rows := table{append(head, "of the better"), nil}
-	for i, w := range workloads {
+	against, reference := f.reference()
+	rows := table{append(head, "of the "+against), nil}
+	for i, w := range f.workloads {
 		row := []string{w.Name, fmt.Sprint(w.Connections), fmt.Sprint(w.Rate)}
-		micros := make([]series, len(f.peers))
-		for j, samples := range f.cpu[i] {
-			micros[j] = of(samples, sample.micros)
-		}
+		micros := f.values(f.cpu[i], sample.micros)
 		row = append(row, f.beside(micros)...)
-		rows = append(rows, append(row, short(f.share(micros))))
+		rows = append(rows, append(row, short(f.share(micros, reference))))
 	}
-	fmt.Fprintf(b, "%s\n", rows)
+	return rows
+}
+
+// values is one value of each way's samples.
+func (f *figures) values(ways [][]sample, value func(sample) float64) []series {
+	all := make([]series, len(ways))
+	for i, samples := range ways {
+		all[i] = of(samples, value)
+	}
+	return all
+}
+
+func (f *figures) saturatedTable() table {
+	rows := table{{"program", "requests a second", "% busy", "in a second of processor"}, nil}
+	for i := range f.saturated {
+		second, core := f.values(f.full[i], sample.perSecond), f.values(f.full[i], sample.perCore)
+		for j, p := range f.peers {
+			share := of(f.full[i][j], sample.busy)
+			rows = append(rows, []string{p.Name, f.beside(second)[j], share.String(), f.beside(core)[j]})
+		}
+	}
+	return rows
+}
+
+func (f *figures) stickyTable() table {
+	rows := table{{"users", "µs of processor", "of random"}, nil}
+	for _, ways := range f.users {
+		random, sticky := of(ways[0], sample.micros), of(ways[1], sample.micros)
+		rows = append(rows, []string{"random", random.String(), ""}, []string{"sticky", sticky.String(), short(sticky.over(random).median())})
+	}
+	return rows
 }
 
 // beside writes a series of each proxy and its ratio to ours.
@@ -119,130 +194,87 @@ func (f *figures) own() int {
 	return slices.IndexFunc(f.peers, func(p peer.Peer) bool { return p.Name == ours })
 }
 
-// share is ours as a part of the better of nginx and HAProxy.
-func (f *figures) share(all []series) float64 {
+// reference is what the last column compares with: the better of nginx and HAProxy, or the general path where they
+// are missing.
+func (f *figures) reference() (name string, columns []int) {
+	if columns = append(f.column("nginx"), f.column("HAProxy")...); len(columns) > 0 {
+		return "better", columns
+	}
+	return "general path", f.column(general)
+}
+
+// column is where a program stands, nowhere if it was not measured.
+func (f *figures) column(name string) []int {
+	if i := slices.IndexFunc(f.peers, func(p peer.Peer) bool { return p.Name == name }); i >= 0 {
+		return []int{i}
+	}
+	return nil
+}
+
+// share is ours as a part of the least of some columns.
+func (f *figures) share(all []series, columns []int) float64 {
 	share := 0.0
-	for i, p := range f.peers {
-		if p.Name == "nginx" || p.Name == "HAProxy" {
-			share = max(share, all[f.own()].over(all[i]).median())
-		}
+	for _, i := range columns {
+		share = max(share, all[f.own()].over(all[i]).median())
 	}
 	return share
 }
 
-func (f *figures) latencyTable(b *strings.Builder) {
-	fmt.Fprintf(b, `### Latency
-
-Microseconds from the moment a request was due to the end of its answer: requests are sent at fixed times, whatever became of those
-before, so a stall counts for everyone who would have met it. %s, %d clients, %d threads each. Added is the median of what a proxy's
-round has over the round without one; there × is the ratio of these medians. The last column is processor time, as above.
-
-`, asked.Name, asked.Connections, runtime.NumCPU())
+func (f *figures) latencyTable() table {
 	rows := table{{"program", "a second", "p50", "p90", "p99", "p99.9", "added p50", "added p99", "µs of processor"}, nil}
-	for i, rate := range rates {
-		for j := range f.latency[i] {
-			rows = append(rows, append([]string{f.name(j), fmt.Sprint(rate)}, f.latencyCells(f.latency[i], j)...))
+	for i, w := range f.latency {
+		for j, samples := range f.times[i] {
+			if len(samples) > 0 {
+				rows = append(rows, append([]string{f.name(j), fmt.Sprint(w.Rate)}, f.latencyCells(f.times[i], j)...))
+			}
 		}
 	}
-	fmt.Fprintf(b, "%s\n", rows)
+	return rows
 }
 
 // latencyCells is the row of one way at one rate.
 func (f *figures) latencyCells(ways [][]sample, j int) []string {
 	p50, p90 := f.micros(ways, func(o outcome) time.Duration { return o.P50 }), f.micros(ways, func(o outcome) time.Duration { return o.P90 })
 	p99, p999 := f.micros(ways, func(o outcome) time.Duration { return o.P99 }), f.micros(ways, func(o outcome) time.Duration { return o.P999 })
-	direct := len(f.peers)
-	if j == direct {
+	if j == len(f.peers) {
 		return []string{p50[j].String(), p90[j].String(), p99[j].String(), p999[j].String(), "", "", ""}
 	}
-	processor := make([]series, len(f.peers))
-	for k := range processor {
-		processor[k] = of(ways[k], sample.micros)
-	}
+	processor := f.values(ways[:len(f.peers)], sample.micros)
 	return []string{
 		f.beside(p50)[j], f.beside(p90)[j], f.beside(p99)[j], f.beside(p999)[j],
 		f.added(p50, j), f.added(p99, j), f.beside(processor)[j],
 	}
 }
 
-// micros is one value of each way's samples.
+// micros is a time of each way's samples.
 func (f *figures) micros(ways [][]sample, value func(outcome) time.Duration) []series {
-	all := make([]series, len(ways))
-	for k, samples := range ways {
-		all[k] = of(samples, func(s sample) float64 { return float64(value(s.outcome).Nanoseconds()) / 1000 })
-	}
-	return all
+	return f.values(ways, func(s sample) float64 { return float64(value(s.outcome).Nanoseconds()) / 1000 })
 }
 
-// added is what a way has over the last, which is the one without a proxy. Noise may make it negative; then
-// it has no ratio.
+// over is what a way has over the last, which is the one without a proxy. Noise may make it negative.
+func (f *figures) over(all []series, j int) float64 {
+	return all[j].with(all[len(f.peers)], func(a, b float64) float64 { return a - b }).median()
+}
+
+// added writes that, with its ratio to ours where neither is negative.
 func (f *figures) added(all []series, j int) string {
-	over := func(k int) float64 {
-		return all[k].with(all[len(f.peers)], func(a, b float64) float64 { return a - b }).median()
-	}
-	text, own := short(over(j)), over(f.own())
-	if j != f.own() && over(j) > 0 && own > 0 {
-		text += " ×" + short(over(j)/own)
+	over, own := f.over(all, j), f.over(all, f.own())
+	text := short(over)
+	if j != f.own() && over > 0 && own > 0 {
+		text += " ×" + short(over/own)
 	}
 	return text
 }
 
-func (f *figures) memoryTable(b *strings.Builder) {
-	fmt.Fprintf(b, `### Memory per idle connection
-
-What resident memory grew by while %d clients connected, sent a request each and stayed, for each of them; the kernel's buffers are not in it.
-One thread each, a new process in each of %d rounds, warm before. RSS counts pages that processes share in each of them, PSS once.
-
-`, f.memory[0][0].connections, len(f.memory[0]))
+func (f *figures) memoryTable() table {
 	rows := table{{"program", "MB RSS before", "KB RSS a connection", "KB PSS a connection", "× RSS"}, nil}
-	per := func(i int, value func(m memory) (before, after int64)) series {
-		return of(f.memory[i], func(m memory) float64 {
-			before, after := value(m)
-			return float64(after-before) / 1024 / float64(m.connections)
-		})
-	}
-	rss := func(i int) series { return per(i, func(m memory) (int64, int64) { return m.before.RSS, m.after.RSS }) }
-	pss := func(i int) series { return per(i, func(m memory) (int64, int64) { return m.before.PSS, m.after.PSS }) }
+	rss := func(i int) series { return of(f.memory[i], memory.rss) }
+	pss := func(i int) series { return of(f.memory[i], memory.pss) }
 	for i, p := range f.peers {
 		before := of(f.memory[i], func(m memory) float64 { return float64(m.before.RSS) / (1 << 20) })
 		rows = append(rows, []string{
 			p.Name, short(before.median()), rss(i).String(), pss(i).String(), short(rss(i).over(rss(f.own())).median()),
 		})
 	}
-	fmt.Fprintf(b, "%s\n", rows)
-}
-
-// commands shows how each proxy ran, with plain ports in place of those that were free.
-func (f *figures) commands(b *strings.Builder) {
-	s := peer.Setup{
-		Listen: "127.0.0.1:8080", Admin: "127.0.0.1:9900", Clients: clients(), Threads: 1,
-		Blue: []string{"127.0.0.1:9001", "127.0.0.1:9002"}, Green: []string{"127.0.0.1:9003", "127.0.0.1:9004"},
-	}
-	b.WriteString("### Commands and files\n\nOther ports than here; where there are more threads, their number is another.\n")
-	for _, p := range f.peers {
-		command := append([]string{filepath.Base(p.Program)}, p.Args(s)...)
-		if p.Env != nil {
-			command = append(p.Env(s), command...)
-		}
-		fmt.Fprintf(b, "\n<details><summary>%s: <code>%s</code></summary>\n\n", p.Name, line(command))
-		files := p.Files(s)
-		for _, name := range slices.Sorted(maps.Keys(files)) {
-			language := ""
-			if p.Name == ours {
-				language = "yaml"
-			}
-			fmt.Fprintf(b, "`%s`:\n\n```%s\n%s```\n\n", name, language, files[name])
-		}
-		b.WriteString("</details>\n")
-	}
-}
-
-// line is a command as a shell takes it.
-func line(words []string) string {
-	for i, word := range words {
-		if strings.ContainsAny(word, " ;") {
-			words[i] = "'" + word + "'"
-		}
-	}
-	return strings.Join(words, " ")
+	return rows
 }

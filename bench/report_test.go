@@ -45,51 +45,98 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
-// TestSection writes figures that are easy to follow: nginx takes half of switchback's time, HAProxy a quarter more.
-func TestSection(t *testing.T) {
-	cost := []time.Duration{10, 25, 20, 0} // ns of each way per request, in microseconds below
+// easyFigures are easy to follow: nginx takes half of switchback's time, HAProxy a quarter more, switchback's general
+// path three times as much and ReverseProxy six times.
+func easyFigures() *figures {
+	peers := append([]peer.Peer{peer.Nginx("nginx"), peer.HAProxy("haproxy")}, paths("bench", "switchback")...)
+	cost := []time.Duration{10, 25, 120, 60, 20, 0} // ns of each way per request, in microseconds below
 	f := &figures{
-		options:  options{peers: []peer.Peer{peer.Nginx("nginx"), peer.HAProxy("haproxy"), peer.Switchback("switchback", ours, "")}, rounds: 2, each: time.Second},
-		versions: []string{"n 1", "h 2", "s 3"}, loads: [2]string{"0.10", "0.20"},
+		options:  options{plan: wholePlan, peers: peers, rounds: 2, each: time.Second},
+		versions: []string{"n 1", "h 2", "r 3", "s 4", "s 4"}, loads: [2]string{"0.10", "0.20"},
 	}
-	row := func(ways int) [][]sample {
-		all := make([][]sample, ways)
+	row := func(w workload, cost []time.Duration) [][]sample {
+		all := make([][]sample, len(cost))
 		for i := range all {
+			if !w.of(f.name(i)) {
+				continue
+			}
 			for round := range time.Duration(2) {
 				machine := 1 + round // the second round is twice as slow for all
-				o := outcome{Answered: 100, P50: (100 + cost[i]) * machine * time.Microsecond, P99: time.Millisecond}
+				o := outcome{
+					Answered: 100, P50: (100 + cost[i]) * machine * time.Microsecond, P99: (1000 + cost[i]) * time.Microsecond,
+					Took: 200 * cost[i] * machine * time.Microsecond,
+				}
 				all[i] = append(all[i], sample{outcome: o, CPU: 100 * cost[i] * machine * time.Microsecond})
 			}
 		}
 		return all
 	}
-	for range workloads {
-		f.cpu = append(f.cpu, row(3))
+	for _, w := range f.workloads {
+		f.cpu = append(f.cpu, row(w, cost[:5]))
 	}
-	for range rates {
-		f.latency = append(f.latency, row(4))
+	f.full = append(f.full, row(f.saturated[0], cost[:5]))
+	f.users = append(f.users, row(asked, []time.Duration{20, 21}))
+	for _, w := range f.latency {
+		f.times = append(f.times, row(w, cost))
 	}
-	f.cpu[0][1][1].outcome = outcome{Answered: 98, Failed: 2, First: "status 502"}
-	for _, kb := range []int64{1, 2, 4} {
+	for _, kb := range []int64{1, 2, 64, 32, 4} {
 		f.memory = append(f.memory, []memory{{
 			before: proc.Usage{RSS: 10 << 20, PSS: 5 << 20}, after: proc.Usage{RSS: 10<<20 + 500*kb<<10, PSS: 5<<20 + 500*kb<<9}, connections: 500,
 		}})
 	}
+	return f
+}
+
+func TestSection(t *testing.T) {
+	f := easyFigures()
+	f.cpu[0][1][1].outcome = outcome{Answered: 98, Failed: 2, First: "status 502"}
 	text := f.section()
 	for _, want := range []string{
 		"; 2 through HAProxy failed (status 502).",
-		"| nginx | n 1 |\n| HAProxy | h 2 |\n| switchback | s 3 |\n",
-		"| GET 100 B | 64 | 3000 | 15.0 (10.0–20.0) ×0.50 | 37.5 (25.0–50.0) ×1.25 | 30.0 (20.0–40.0) | 2.00 |\n",
-		"| nginx | 500 | 165 (110–220) ×0.92 |", "| 15.0 ×0.50 | 0.00 | 15.0 (10.0–20.0) ×0.50 |\n",
-		"| no proxy | 5000 | 150 (100–200) |",
+		"| nginx | n 1 |\n| HAProxy | h 2 |\n| ReverseProxy | r 3 |\n| switchback, general | s 4 |\n| switchback | s 4 |\n",
+		"| GET 100 B | 64 | 3000 | 15.0 (10.0–20.0) ×0.50 | 37.5 (25.0–50.0) ×1.25 | 180 (120–240) ×6.00 | 90.0 (60.0–120) ×3.00 | 30.0 (20.0–40.0) | 2.00 |\n",
+		"| nginx | 37500 (25000–50000) ×2.00 | 50.0 (50.0–50.0) | 75000 (50000–100000) ×2.00 |\n",
+		"| random | 30.0 (20.0–40.0) |  |\n| sticky | 31.5 (21.0–42.0) | 1.05 |\n",
+		"| nginx | 500 | 165 (110–220) ×0.92 |", "| 15.0 ×0.50 | 10.0 ×0.50 | 15.0 (10.0–20.0) ×0.50 |\n",
+		"| no proxy | 5000 | 150 (100–200) |", "| no proxy | 10000 | 150 (100–200) |", "| switchback | 10000 |",
 		"while 500 clients connected", "| HAProxy | 10.0 | 2.00 (2.00–2.00) | 1.00 (1.00–1.00) | 0.50 |\n",
-		"<code>GOMAXPROCS=1 switchback serve -c switchback.yaml</code>", "```yaml\nlisteners:",
+		"| processor time, GET 1 KB, 512 clients | the better | 2.00 | ≤ 0.75 |\n", "| processor time, GET 10 KB, 64 clients | the better | 2.00 |  |\n",
+		"| p99 added, 2000 a second | nginx | 2.00 | ≤ 0.90 |\n", "| p99 added, 10000 a second | the better | 2.00 | ≤ 0.70 |\n",
+		"| requests a second of a core, GET 1 KB, 64 clients | the better | 0.50 | ≥ 1.10 |\n", "| processor time, sticky users | a random split | 1.05 | ≤ 1.05 |\n",
+		"| KB RSS of an idle connection |  | 4.00 | ≤ 0.60 |\n", "| general path, GET 1 KB, 64 clients | ReverseProxy | 0.50 | ≤ 0.70 |\n",
+		"<code>GOMAXPROCS=1 switchback serve -c switchback.yaml</code>", "```yaml\nlisteners:", ", fast: false}",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the section lacks %q", want)
 		}
 	}
+	for _, none := range []string{"| ReverseProxy | 10000 |", "%!"} {
+		if strings.Contains(text, none) {
+			t.Errorf("the section has %q", none)
+		}
+	}
 	if t.Failed() {
 		t.Log(text)
+	}
+}
+
+// What noise has made negative has no ratio.
+func TestNoRatio(t *testing.T) {
+	f := easyFigures()
+	for i := range f.times {
+		for j := range f.times[i][0] {
+			f.times[i][0][j].P99 = 0
+		}
+	}
+	text := f.section()
+	if !strings.Contains(text, "| p99 added, 2000 a second | nginx | – | ≤ 0.90 |") || !strings.Contains(text, "| p50 added, 2000 a second | nginx | 2.00 |") {
+		t.Errorf("the section is\n%s", text)
+	}
+}
+
+func TestAligned(t *testing.T) {
+	got := table{{"program", "µs"}, nil, {"a", "12.0 (1–2)"}}.aligned()
+	if want := "program          µs\na        12.0 (1–2)\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

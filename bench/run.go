@@ -17,6 +17,7 @@ import (
 
 // options say what to measure and how long.
 type options struct {
+	plan
 	peers  []peer.Peer // switchback among them
 	rounds int
 	each   time.Duration
@@ -24,29 +25,14 @@ type options struct {
 	log    io.Writer
 }
 
-// sample is one measurement of one proxy.
-type sample struct {
-	outcome
-	CPU time.Duration // of the proxy, all requests together
-}
-
-// micros is the processor time per request in microseconds.
-func (s sample) micros() float64 {
-	return float64(s.CPU.Nanoseconds()) / 1000 / float64(s.Answered+s.Failed)
-}
-
-// memory is what a proxy had in one round before and while it held idle connections, and of how many.
-type memory struct {
-	before, after proc.Usage
-	connections   int
-}
-
 // figures are all measurements: by workload or rate, then by proxy, then by round.
 type figures struct {
 	options
 	versions []string
 	cpu      [][][]sample // of workloads, one thread
-	latency  [][][]sample // of rates, default threads; the last proxy is none
+	full     [][][]sample // of saturated, one thread
+	users    [][][]sample // one workload of switchback with a random split and of one with sticky users, one thread
+	times    [][][]sample // of latency, default threads; the last proxy is none
 	memory   [][]memory   // of proxies
 	date     time.Time
 	loads    [2]string // before and after
@@ -74,7 +60,7 @@ func run(ctx context.Context, o options) (*figures, error) {
 		}
 		b.versions = append(b.versions, version)
 	}
-	for _, pass := range []func(context.Context) error{b.measureMemory, b.measureCPU, b.measureLatency} {
+	for _, pass := range []func(context.Context) error{b.measureMemory, b.measureCPU, b.measureSticky, b.measureLatency} {
 		if err := pass(ctx); err != nil {
 			return nil, err
 		}
@@ -122,57 +108,76 @@ func (b *bench) start(ctx context.Context, p peer.Peer, threads int) (*peer.Proc
 	})
 }
 
-// with runs f while all proxies run, each with so many threads.
-func (b *bench) with(ctx context.Context, threads int, f func([]*peer.Process) error) (err error) {
-	var running []*peer.Process
+// with runs f while proxies run, each with so many threads.
+func (b *bench) with(ctx context.Context, peers []peer.Peer, threads int, f func([]way) error) (err error) {
+	var ways []way
 	defer func() {
-		for _, p := range running {
-			err = errors.Join(err, p.Stop())
+		for _, w := range ways {
+			err = errors.Join(err, w.Stop())
 		}
 	}()
-	for _, p := range b.peers {
+	for _, p := range peers {
 		started, err := b.start(ctx, p, threads)
 		if err != nil {
 			return err
 		}
-		running = append(running, started)
+		ways = append(ways, way{p.Name, started})
 	}
-	return f(running)
+	return f(ways)
+}
+
+// way is a running proxy, or none.
+type way struct {
+	name string
+	*peer.Process
 }
 
 func (b *bench) measureCPU(ctx context.Context) error {
-	return b.with(ctx, 1, func(running []*peer.Process) (err error) {
-		b.cpu, err = b.rotate(ctx, running, workloads, "cpu")
+	return b.with(ctx, b.peers, 1, func(ways []way) (err error) {
+		if b.cpu, err = b.rotate(ctx, ways, b.workloads, "processor time"); err != nil {
+			return err
+		}
+		b.full, err = b.rotate(ctx, ways, b.saturated, "a saturated core")
+		return err
+	})
+}
+
+// measureSticky asks switchback and one with sticky users for the same.
+func (b *bench) measureSticky(ctx context.Context) error {
+	if !b.sticky {
+		return nil
+	}
+	own := b.peers[b.own()]
+	return b.with(ctx, []peer.Peer{own, stickyPeer(own)}, 1, func(ways []way) (err error) {
+		b.users, err = b.rotate(ctx, ways, []workload{with(asked, func(w *workload) { w.User = true })}, "sticky users")
 		return err
 	})
 }
 
 func (b *bench) measureLatency(ctx context.Context) error {
-	return b.with(ctx, runtime.NumCPU(), func(running []*peer.Process) (err error) {
-		all := make([]workload, len(rates))
-		for i, rate := range rates {
-			all[i] = asked
-			all[i].Rate = rate
-		}
-		b.latency, err = b.rotate(ctx, append(running, nil), all, "latency")
+	return b.with(ctx, b.peers, runtime.NumCPU(), func(ways []way) (err error) {
+		b.times, err = b.rotate(ctx, append(ways, way{name: direct}), b.latency, "latency")
 		return err
 	})
 }
 
 // rotate measures every workload with one proxy after the other, and all of that in every round, so that
 // those who are compared meet the same machine in the same mood.
-func (b *bench) rotate(ctx context.Context, running []*peer.Process, all []workload, what string) ([][][]sample, error) {
+func (b *bench) rotate(ctx context.Context, ways []way, all []workload, what string) ([][][]sample, error) {
 	samples := make([][][]sample, len(all))
 	for i := range samples {
-		samples[i] = make([][]sample, len(running))
+		samples[i] = make([][]sample, len(ways))
 	}
 	for round := range b.rounds {
 		b.say("%s: round %d of %d, load average %s", what, round+1, b.rounds, loadAverage())
 		for i, w := range all {
-			for j, p := range running {
-				s, err := b.sample(ctx, w, p)
+			for j, way := range ways {
+				if !w.of(way.name) {
+					continue
+				}
+				s, err := b.sample(ctx, w, way.Process)
 				if err != nil {
-					return nil, fmt.Errorf("%s of %s: %w", what, b.name(j), err)
+					return nil, fmt.Errorf("%s of %s: %w", what, way.name, err)
 				}
 				samples[i][j] = append(samples[i][j], s)
 			}
@@ -184,7 +189,7 @@ func (b *bench) rotate(ctx context.Context, running []*peer.Process, all []workl
 // name is that of a column; after the proxies comes the way without one.
 func (b *figures) name(i int) string {
 	if i == len(b.peers) {
-		return "no proxy"
+		return direct
 	}
 	return b.peers[i].Name
 }
@@ -224,7 +229,7 @@ func cpu(p *peer.Process) (time.Duration, error) {
 	if p == nil {
 		return 0, nil
 	}
-	return proc.System.CPU(p.Pid())
+	return proc.System.Clock(p.Pid())
 }
 
 // memoryRounds is enough: memory is not noisy.

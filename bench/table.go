@@ -2,7 +2,10 @@
 
 package main
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // table is rows of cells for Markdown. The first is the head; a nil row is the line below it, which aligns
 // figures to the right.
@@ -22,6 +25,33 @@ func (t table) String() string {
 			}
 		}
 		b.WriteString("| " + strings.Join(row, " | ") + " |\n")
+	}
+	return b.String()
+}
+
+// aligned is the same for a terminal.
+func (t table) aligned() string {
+	width := make([]int, len(t[0]))
+	for _, row := range t {
+		for i, cell := range row {
+			width[i] = max(width[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var b strings.Builder
+	for _, row := range t {
+		if row == nil {
+			continue
+		}
+		for i, cell := range row {
+			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
+			if i == 0 {
+				cell += pad
+			} else {
+				cell = "  " + pad + cell
+			}
+			b.WriteString(cell)
+		}
+		b.WriteString("\n")
 	}
 	return b.String()
 }

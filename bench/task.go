@@ -22,6 +22,7 @@ type task struct {
 	Rate     int
 	Warm     int
 	Requests int
+	Saturate time.Duration // in place of Requests: as many as are answered meanwhile
 }
 
 // outcome is what it tells. Times are counted from when each request was due.
@@ -29,6 +30,7 @@ type outcome struct {
 	Answered, Failed          int
 	First                     string // failure
 	P50, P90, P99, P999, Most time.Duration
+	Took                      time.Duration
 }
 
 // serveLoad is the load's process.
@@ -56,13 +58,18 @@ func serveLoad(in io.Reader, out io.Writer) error {
 	}
 	var begin bool
 	err = orders.Decode(&begin)
-	if t.Requests == 0 || errors.Is(err, io.EOF) {
+	if t.Requests == 0 && t.Saturate == 0 || errors.Is(err, io.EOF) {
 		return nil // nobody waits for more
 	}
 	if err != nil {
 		return fmt.Errorf("wait for the word: %w", err)
 	}
-	r, err := g.Run(t.Rate, t.Requests)
+	var r load.Result
+	if t.Saturate > 0 {
+		r, err = g.Saturate(t.Saturate)
+	} else {
+		r, err = g.Run(t.Rate, t.Requests)
+	}
 	if err != nil {
 		return err
 	}
@@ -74,6 +81,7 @@ func outcomeOf(r load.Result) outcome {
 	return outcome{
 		Answered: r.Answered, Failed: r.Failed, First: r.First,
 		P50: at(0.5), P90: at(0.9), P99: at(0.99), P999: at(0.999), Most: at(1),
+		Took: r.Took,
 	}
 }
 
@@ -97,7 +105,7 @@ type loader struct {
 
 // startLoad returns when the load is warm. The caller calls Close.
 func startLoad(ctx context.Context, self string, t task, log io.Writer) (*loader, error) {
-	limit := 30*time.Second + t.Plan.Grace + time.Duration(t.Warm+t.Requests)*time.Second/time.Duration(t.Rate)
+	limit := 30*time.Second + t.Plan.Grace + t.Saturate + time.Duration(t.Warm+t.Requests)*time.Second/time.Duration(t.Rate)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	l := &loader{cmd: exec.CommandContext(ctx, self, "load"), cancel: cancel}
 	l.cmd.Stderr = log

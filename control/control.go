@@ -12,6 +12,7 @@ import (
 
 	"github.com/switchback-proxy/switchback/config"
 	"github.com/switchback-proxy/switchback/journal"
+	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/router"
 	"github.com/switchback-proxy/switchback/scrape"
 	"github.com/switchback-proxy/switchback/store"
@@ -51,6 +52,9 @@ type Options struct {
 	Version string // of this program, for Overview
 	Origin  string // how the store was found: fresh, intact, recovered or lost
 	Lost    bool   // the store had states and lost them: those missing are not a first start
+
+	// Connections counts clients' connections by path, for Overview. Nil: there are none.
+	Connections func() metrics.Paths
 
 	Sampler   Sampler          // what is judged; nil: no rollout advances
 	Elector   store.Elector    // says which node decides; nil: no rollout advances

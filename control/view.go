@@ -64,7 +64,8 @@ func (l *Loop) Overview() api.Overview {
 				File: v.config.File, Digest: v.config.Digest, LoadedAt: v.file.loadedAt,
 				Error: v.file.err, Waiting: sayStarved(v.starved),
 			},
-			State: api.State{Origin: l.o.Origin, Error: v.writeErr},
+			State:       api.State{Origin: l.o.Origin, Error: v.writeErr},
+			Connections: l.connections(),
 		},
 		Services: make([]api.Service, 0, len(v.config.Services)),
 	}
@@ -72,6 +73,17 @@ func (l *Loop) Overview() api.Overview {
 		o.Services = append(o.Services, v.service(&v.config.Services[i]))
 	}
 	return o
+}
+
+func (l *Loop) connections() api.Connections {
+	c := api.Connections{Handovers: map[string]int64{}}
+	if l.o.Connections == nil {
+		return c
+	}
+	paths := l.o.Connections()
+	c.Fast, c.General = paths.Fast, paths.General
+	maps.Copy(c.Handovers, paths.Handovers)
+	return c
 }
 
 // Service is one service, or a not-found *api.Error.

@@ -1,6 +1,9 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
 
 // Handover is why the fast path gave a connection to the general one.
 type Handover uint8
@@ -135,6 +138,38 @@ func (r *Registry) KeepListeners(names []string) {
 			r.conns.drop(name)
 		}
 	}
+}
+
+// Paths are the client connections of all listeners: how many are open on each path, and how many were handed over, by
+// why. Reasons that did not occur are left out.
+type Paths struct {
+	Fast, General int64
+	Handovers     map[string]int64
+}
+
+// Paths reads what Connections count. While connections come and go, one that is handed over may show on both paths or
+// on none.
+func (r *Registry) Paths() Paths {
+	p := Paths{Handovers: map[string]int64{}}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.listeners {
+		p.Fast += value(c.fast)
+		p.General += value(c.general)
+		for i, counter := range c.handovers {
+			if n := value(counter); n > 0 {
+				p.Handovers[handoverNames[i]] += n
+			}
+		}
+	}
+	return p
+}
+
+// value is that of a counter or a gauge.
+func value(m prometheus.Metric) int64 {
+	var shown dto.Metric
+	_ = m.Write(&shown) // a number is written without an error
+	return int64(shown.GetCounter().GetValue() + shown.GetGauge().GetValue())
 }
 
 // Refusals counts requests that were refused before a service was chosen.

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -32,6 +33,27 @@ func TestConnectionsByPath(t *testing.T) {
 	web.Closed()
 	web.Closed()
 	shows("the end of all", "0", "0", "0")
+}
+
+func TestPaths(t *testing.T) {
+	r := newRegistry("1.2.3")
+	if p := r.Paths(); p.Fast != 0 || p.General != 0 || p.Handovers == nil {
+		t.Errorf("without a listener: %+v", p)
+	}
+	web, api := r.Connections("web"), r.Connections("api")
+	for range 3 {
+		web.OpenedFast()
+		api.OpenedFast()
+	}
+	api.Opened()
+	web.HandedOver(HandoverUpgrade)
+	api.HandedOver(HandoverUpgrade)
+	api.HandedOver(HandoverGRPC)
+	api.Closed()
+	p := r.Paths()
+	if want := map[string]int64{"upgrade": 2, "grpc": 1}; p.Fast != 3 || p.General != 3 || !maps.Equal(p.Handovers, want) {
+		t.Errorf("%+v, want 3 on each path and hand-overs %v", p, want)
+	}
 }
 
 func TestHandovers(t *testing.T) {

@@ -116,7 +116,7 @@ func (x *exchange) attempt(ctx context.Context, r *http.Request, c client, out *
 		if x.reset = 0; f.outcome == metrics.Reset {
 			x.reset = grpcOfReset(err)
 		}
-		if !x.next(f.outcome, out.sent() || ctx.Err() != nil) {
+		if !x.next(f.outcome, out.sent() && !out.vain(f) || ctx.Err() != nil) {
 			return nil, f
 		}
 		x.running.moved(x.target.Pool)

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/switchback-proxy/switchback/config"
+	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/router"
 )
 
@@ -220,6 +221,11 @@ func (o *outgoing) sent() bool {
 		return o.upload.touched() || o.conn.wrote.Load()
 	}
 	return o.upload.touched() || o.http2.got.Load() && o.http2.wrote.Load()
+}
+
+// vain reports whether the target ended the connection without a byte of an answer to what may be repeated.
+func (o *outgoing) vain(f failure) bool {
+	return f.outcome == metrics.Reset && o.conn != nil && !o.conn.spoken.Load() && repeatable(o.request)
 }
 
 // answered reports whether the target has begun to answer.

@@ -12,9 +12,18 @@ type Overview struct {
 
 // Node is what one process says of itself.
 type Node struct {
-	Version string `json:"version"`
-	Config  Config `json:"config"`
-	State   State  `json:"state"`
+	Version     string      `json:"version"`
+	Config      Config      `json:"config"`
+	State       State       `json:"state"`
+	Connections Connections `json:"connections"`
+}
+
+// Connections are the open client connections of all listeners, by what serves them, and those that went from one to
+// the other.
+type Connections struct {
+	Fast      int64            `json:"fast"`      // in event loops
+	General   int64            `json:"general"`   // by net/http
+	Handovers map[string]int64 `json:"handovers"` // from the fast path to the general one since the start, by why; reasons that occurred
 }
 
 // Config is the file in force and what became of the newest one.

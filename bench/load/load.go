@@ -6,6 +6,7 @@
 package load
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,6 +19,7 @@ import (
 type Plan struct {
 	Addr        string        // host:port, an IPv4 address
 	Request     []byte        // the whole request; small enough for a socket's buffer
+	Number      string        // what in Request is replaced by the connection's number, of as many digits; "" for nothing
 	Body        int           // length of the body of each answer in bytes, else it counts as failed
 	Connections int           // kept for all requests; a request that finds all busy waits for one
 	Grace       time.Duration // how long answers are waited for after the last request was due
@@ -48,10 +50,11 @@ type Generator struct {
 
 // conn is one connection; it waits for at most one answer.
 type conn struct {
-	fd     int
-	due    time.Time // when the request was due that waits for an answer
-	busy   bool
-	answer answer
+	fd      int
+	request []byte
+	due     time.Time // when the request was due that waits for an answer
+	busy    bool
+	answer  answer
 }
 
 // run is one call of Run.
@@ -60,6 +63,7 @@ type run struct {
 	began time.Time
 	rate  int
 	all   int
+	until time.Time // of Saturate, which has no schedule: no request is written after it
 	next  int       // the first request that was not written yet
 	armed time.Time // what the timer is set for
 }
@@ -89,12 +93,20 @@ func (g *Generator) open() error {
 	if err = g.watch(g.timer); err != nil {
 		return err
 	}
-	for range g.plan.Connections {
-		if err := g.connect(&conn{}); err != nil {
+	for i := range g.plan.Connections {
+		if err := g.connect(&conn{request: g.plan.request(i)}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// request is that of a connection.
+func (p *Plan) request(i int) []byte {
+	if p.Number == "" {
+		return p.Request
+	}
+	return bytes.ReplaceAll(p.Request, []byte(p.Number), fmt.Appendf(nil, "%0*d", len(p.Number), i))
 }
 
 // Close ends all connections.
@@ -118,12 +130,25 @@ func (g *Generator) Run(rate, n int) (Result, error) {
 	}
 	g.run = run{began: time.Now(), rate: rate, all: n}
 	g.run.Latencies, g.run.Late = make([]time.Duration, 0, n), make([]time.Duration, 0, n)
-	end := g.run.due(n).Add(g.plan.Grace)
+	return g.exchange(g.run.due(n))
+}
+
+// Saturate sends a request on each connection as soon as it is free, for so long, and then waits for answers as Run
+// does. It is a closed loop: latencies say how many connections there are, the number of answers what the server can do.
+func (g *Generator) Saturate(d time.Duration) (Result, error) {
+	began := time.Now()
+	g.run = run{began: began, until: began.Add(d)}
+	return g.exchange(g.run.until)
+}
+
+// exchange writes and reads until all is answered, at most for the plan's Grace after last.
+func (g *Generator) exchange(last time.Time) (Result, error) {
+	end := last.Add(g.plan.Grace)
 	for time.Now().Before(end) {
 		if err := g.write(); err != nil {
 			return Result{}, err
 		}
-		if g.run.Answered+g.run.Failed == n {
+		if g.run.complete(time.Now()) {
 			break
 		}
 		if err := g.wait(end); err != nil {
@@ -131,6 +156,9 @@ func (g *Generator) Run(rate, n int) (Result, error) {
 		}
 	}
 	g.run.Took = time.Since(g.run.began)
+	if !g.run.until.IsZero() {
+		g.run.all = g.run.next
+	}
 	if err := g.giveUp(); err != nil {
 		return Result{}, err
 	}
@@ -144,6 +172,20 @@ func (r *run) due(i int) time.Time {
 	return r.began.Add(time.Duration(int64(i) * int64(time.Second) / int64(r.rate)))
 }
 
+// following is when the next request is to be sent, if there is one.
+func (r *run) following(now time.Time) (time.Time, bool) {
+	if !r.until.IsZero() {
+		return now, now.Before(r.until)
+	}
+	return r.due(r.next), r.next < r.all
+}
+
+// complete reports whether nothing is to be sent any more or waited for.
+func (r *run) complete(now time.Time) bool {
+	_, more := r.following(now)
+	return !more && r.Answered+r.Failed == r.next
+}
+
 // fail counts requests that were not answered as they should.
 func (r *run) fail(n int, why error) {
 	r.Failed += n
@@ -154,16 +196,20 @@ func (r *run) fail(n int, why error) {
 
 // write sends what is due and for which there is a free connection.
 func (g *Generator) write() error {
-	for r := &g.run; r.next < r.all && len(g.free) > 0; r.next++ {
-		due, now := r.due(r.next), time.Now()
+	for r := &g.run; len(g.free) > 0; r.next++ {
+		now := time.Now()
+		due, more := r.following(now)
+		if !more {
+			return nil
+		}
 		if due.After(now) {
 			return g.arm(due, now)
 		}
 		c := g.free[0]
 		g.free = g.free[1:]
 		r.Late = append(r.Late, now.Sub(due))
-		n, err := unix.Write(c.fd, g.plan.Request)
-		if err == nil && n < len(g.plan.Request) {
+		n, err := unix.Write(c.fd, c.request)
+		if err == nil && n < len(c.request) {
 			err = fmt.Errorf("only %d bytes went", n)
 		}
 		if err != nil {

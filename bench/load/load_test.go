@@ -204,3 +204,41 @@ func TestOpenRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestSaturate keeps all connections busy for as long as it was told, and waits for what is under way.
+func TestSaturate(t *testing.T) {
+	addr, asked := server(t, good)
+	g := open(t, Plan{Addr: addr, Connections: 3, Grace: time.Minute})
+	const d = 50 * time.Millisecond
+	r, err := g.Saturate(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen := int(asked.Load()); r.Answered != seen || r.Answered < 3 || r.Failed != 0 || len(r.Latencies) != r.Answered || r.Took < d {
+		t.Errorf("%d answered, %d failed and %d times in %v, the server has seen %d: %s", r.Answered, r.Failed, len(r.Latencies), r.Took, seen, r.First)
+	}
+	if r, err := g.Run(1000, 5); err != nil || r.Answered != 5 {
+		t.Errorf("five requests later: %+v, %v", r, err)
+	}
+}
+
+// TestSaturateStall gives up what is not answered.
+func TestSaturateStall(t *testing.T) {
+	over := make(chan struct{})
+	defer close(over)
+	addr, _ := server(t, func(int64) string {
+		<-over
+		return ""
+	})
+	r, err := open(t, Plan{Addr: addr, Connections: 4, Grace: 20 * time.Millisecond}).Saturate(time.Millisecond)
+	if err != nil || r.Answered != 0 || r.Failed != 4 {
+		t.Errorf("%+v, %v, want four that failed", r, err)
+	}
+}
+
+func TestNumber(t *testing.T) {
+	p := Plan{Request: []byte("GET / HTTP/1.1\r\nCookie: a=####; b=####\r\n\r\n"), Number: "####"}
+	if got := string(p.request(17)); got != "GET / HTTP/1.1\r\nCookie: a=0017; b=0017\r\n\r\n" {
+		t.Errorf("request %q", got)
+	}
+}

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// Switchback is the release build. A variant is a name, and lines that go into its listener.
-func Switchback(program, name, listener string) Peer {
+// Switchback is the release build. A variant is a name, what is added to its listener, and lines of its service.
+func Switchback(program, name, listener, service string) Peer {
 	return Peer{
 		Name: name, Program: program, Version: []string{"version"},
 		Args: always("serve", "-c", "switchback.yaml"), Env: threads,
 		Files: func(s Setup) map[string]string {
-			return map[string]string{"switchback.yaml": switchbackFile(s, listener)}
+			return map[string]string{"switchback.yaml": switchbackFile(s, listener, service)}
 		},
 	}
 }
 
-func switchbackFile(s Setup, listener string) string {
+func switchbackFile(s Setup, listener, service string) string {
 	return fmt.Sprintf(`listeners: {web: {address: "%s", timeouts: {idle: 10m}%s}}
 admin: {address: "%s"}
 state: {dir: state}
@@ -29,7 +29,7 @@ services:
       green: [%s]
     weights: {blue: %d, green: %d}
     health: {every: 5s}
-`, s.Listen, listener, s.Admin, urls(s.Blue), urls(s.Green), BlueShare, GreenShare)
+%s`, s.Listen, listener, s.Admin, urls(s.Blue), urls(s.Green), BlueShare, GreenShare, service)
 }
 
 func urls(addrs []string) string { return "http://" + strings.Join(addrs, ", http://") }

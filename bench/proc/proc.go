@@ -1,5 +1,5 @@
 // Package proc reads what Linux says of processes under /proc: the processor time and the memory of a
-// process and all its descendants. Its functions only read files, and may be used concurrently.
+// process and all its descendants. Its functions only read files, but for Clock, and may be used concurrently.
 package proc
 
 import (

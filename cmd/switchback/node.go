@@ -119,7 +119,8 @@ func (n *node) openState(ctx context.Context, c *config.Config) error {
 	n.control = control.New(control.Options{
 		Config: c, Store: timedStore{n.store, n.metrics}, Swapper: n, Prober: n.checker, Log: n.log,
 		Reread: n.reread, Version: n.version, Origin: report.Origin.String(), Lost: report.Origin == bolt.Lost,
-		Sampler: sampled{n.metrics}, Count: sampled{n.metrics}, Elector: n.store,
+		Connections: n.metrics.Paths,
+		Sampler:     sampled{n.metrics}, Count: sampled{n.metrics}, Elector: n.store,
 		Scraper:   n.scraper,
 		Messenger: notify.New(n.out, n.log), Journal: n.journal, Kept: kept,
 		Restart: func(now *config.Config) []string { return needRestart(n.started, now) },

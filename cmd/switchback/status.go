@@ -74,8 +74,11 @@ func (p *page) overview(o api.Overview, now time.Time) {
 	}
 }
 
-// node writes what is not as it should be.
+// node writes who is connected and what is not as it should be.
 func (p *page) node(n api.Node) {
+	if c := n.Connections; c.Fast+c.General > 0 {
+		p.line("connections: %d on the fast path, %d on the general one", c.Fast, c.General)
+	}
 	if n.Config.Error != "" {
 		p.line("config: the newest %s is not in force\n%s", clean(n.Config.File), cleanLines(n.Config.Error))
 	}
