@@ -71,8 +71,8 @@ func (c *client) splice() bool {
 	}
 	n, err := unix.Splice(int(b.fd), nil, a.pipe.w, nil, int(min(b.scanner.Ahead(), pipeSize)), unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
 	switch {
-	case err == unix.EAGAIN || err == unix.EINTR: //nolint:errorlint // an Errno as it comes
-		b.readable = err == unix.EINTR //nolint:errorlint // the same
+	case err == unix.EAGAIN || err == unix.EINTR:
+		b.readable = err == unix.EINTR
 		return b.readable
 	case err != nil:
 		c.ended(err)
@@ -107,9 +107,9 @@ func (d *pipe) empty(fd int32) (bool, error) {
 	for d.in > 0 {
 		n, err := unix.Splice(d.r, nil, int(fd), nil, d.in, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
 		switch {
-		case err == unix.EAGAIN: //nolint:errorlint // an Errno as it comes
+		case err == unix.EAGAIN:
 			return false, nil
-		case err == unix.EINTR: //nolint:errorlint // the same
+		case err == unix.EINTR:
 		case err != nil:
 			return false, err
 		default:

@@ -9,7 +9,7 @@ import (
 // TestWheel moves deadlines about as requests do, beside a plain list of them.
 func TestWheel(t *testing.T) {
 	for seed := range uint64(200) {
-		rnd := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // repeatable
+		rnd := rand.New(rand.NewPCG(seed, 1))
 		w := &wheel{hand: 1000}
 		now := w.hand
 		clients := make([]*client, 1+rnd.IntN(30))
