@@ -228,6 +228,7 @@ func (c *client) ended(err error) {
 	a, b := c.act, c.act.b
 	switch {
 	case a.headed && errors.Is(err, io.EOF) && b.scanner.EOF() == nil: // is the end of the answer
+		c.p.out = c.p.out[:0]
 		c.whole()
 	case a.headed:
 		c.broke(io.ErrUnexpectedEOF)

@@ -263,6 +263,12 @@ func (w *waker) ready(uint32) {
 	p.tasks = nil
 	p.mu.Unlock()
 	for _, f := range tasks {
-		f()
+		p.do(f)
 	}
+}
+
+// do contains what one task may do to the others.
+func (p *poller) do(f func()) {
+	defer p.contain(nil)
+	f()
 }

@@ -100,7 +100,7 @@ func (c *client) dial(to endpoint) {
 		} else {
 			c.attach(b)
 		}
-		c.drive()
+		c.safely((*client).drive)
 	})
 }
 
@@ -136,6 +136,7 @@ func (c *client) attach(b *backend) bool {
 		}
 	}
 	b.send(p.out)
+	p.out = p.out[:0] // nobody else's bytes are ever found in it
 	return true
 }
 
@@ -191,6 +192,7 @@ func (c *client) piece(piece []byte) {
 	end := len(piece) - n
 	c.p.out = h1.AppendTrailers(append(c.p.out[:0], piece[:end]...), piece[end:])
 	a.b.send(c.p.out)
+	c.p.out = c.p.out[:0]
 }
 
 // more reads a part of the request's body. It returns false when nothing came, or the exchange has ended.
@@ -277,7 +279,9 @@ func (c *client) next(err error, sent bool) {
 func (c *client) fail() {
 	a, p := c.act, c.p
 	p.out, a.closes = a.x.Fail(p.out[:0], a.parsed.Close || !a.read)
-	if !c.send(p.out) {
+	there := c.send(p.out)
+	p.out = p.out[:0]
+	if !there {
 		c.close()
 		return
 	}
