@@ -150,9 +150,7 @@ func (p *poller) turn(uintptr) bool {
 	for {
 		n := epollWait(p.ep, p.batch[:])
 		p.clock()
-		for i := range n {
-			p.dispatch(&p.batch[i])
-		}
+		p.batched(p.batch[:n])
 		p.resume()
 		if p.over() {
 			return true
@@ -167,6 +165,22 @@ func (p *poller) turn(uintptr) bool {
 		}
 		if n < batch && len(p.again) == 0 {
 			return p.over()
+		}
+	}
+}
+
+// batched handles events: those of kept connections come first, so that no request of the same batch is sent on one
+// that has ended or has said what nobody asked for.
+func (p *poller) batched(events []unix.EpollEvent) {
+	for i := range events {
+		if b, ok := p.slots[uint32(events[i].Fd)].h.(*backend); ok && b.client == nil { //nolint:gosec // as below
+			p.dispatch(&events[i])
+			events[i].Events = 0
+		}
+	}
+	for i := range events {
+		if events[i].Events != 0 {
+			p.dispatch(&events[i])
 		}
 	}
 }
