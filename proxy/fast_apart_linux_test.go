@@ -63,6 +63,7 @@ func TestClientsStayApart(t *testing.T) {
 		}
 		close(end(path))
 		body, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
 		if string(body) != path || err != nil {
 			t.Fatalf("body is %q, %v", body, err)
 		}
