@@ -15,14 +15,14 @@ type rawFields []byte
 
 // Get returns the first value, as http.Header does. It is good as long as the head.
 func (h *rawFields) Get(name string) string {
-	value, _ := h1.Lookup(*h, name)
+	value, _ := h1.Field(*h, name)
 	return alias(value)
 }
 
 // Values returns all values, as http.Header does; they are copies.
 func (h *rawFields) Values(name string) []string {
 	var all []string
-	for value := range h1.Values(*h, name) {
+	for value := range h1.Fields(*h, name) {
 		all = append(all, string(value))
 	}
 	return all

@@ -5,23 +5,22 @@ import (
 	"iter"
 )
 
-// Field returns the value of the first field with that name (given in lower case) in a head that was
-// accepted; ok is false without one.
-func Field(head []byte, lower string) (value []byte, ok bool) {
-	for name, value, rest := nextField(fieldLines(head)); name != nil; name, value, rest = nextField(rest) {
-		if same(name, lower) {
+// Field returns the value of the first field with that name, in any case, in a head that was accepted; ok is
+// false without one.
+func Field(head []byte, name string) (value []byte, ok bool) {
+	for field, value, rest := nextField(fieldLines(head)); field != nil; field, value, rest = nextField(rest) {
+		if alike(field, name) {
 			return value, true
 		}
 	}
 	return nil, false
 }
 
-// Fields yields the values of all fields with that name (given in lower case) in a head that was
-// accepted.
-func Fields(head []byte, lower string) iter.Seq[[]byte] {
+// Fields yields the values of all fields with that name, in any case, in a head that was accepted.
+func Fields(head []byte, name string) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		for name, value, rest := nextField(fieldLines(head)); name != nil; name, value, rest = nextField(rest) {
-			if same(name, lower) && !yield(value) {
+		for field, value, rest := nextField(fieldLines(head)); field != nil; field, value, rest = nextField(rest) {
+			if alike(field, name) && !yield(value) {
 				return
 			}
 		}
