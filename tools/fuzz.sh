@@ -1,13 +1,17 @@
 #!/bin/sh
-# Runs every fuzz target of the module for the given time each: fuzz.sh 30s
+# Runs every fuzz target of the packages for the given time each, two at once: fuzz.sh 30s ./proxy/...
 set -eu
 
 go=${GO:-go}
-list=$("$go" test -list '^Fuzz' ./...)
-echo "$list" | awk '
+time=$1
+shift
+"$go" test -list '^Fuzz' "${@:-./...}" | awk '
 	/^Fuzz/ { name[n++] = $1 }
 	$1 == "ok" { for (i = 0; i < n; i++) print $2, name[i]; n = 0 }
-' | while read -r pkg name; do
-	echo "== $name in $pkg for $1"
-	"$go" test "$pkg" -run '^$' -fuzz "^$name\$" -fuzztime "$1" </dev/null
-done
+' | xargs -L 1 -P 2 sh -c '
+	if out=$("$0" test "$2" -run "^$" -fuzz "^$3\$" -fuzztime "$1" -parallel 1 2>&1 </dev/null); then
+		echo "$3 in $2: $(echo "$out" | sed -n "s/^fuzz: elapsed: \(.*\)/\1/p" | tail -1)"
+	else
+		echo "$3 in $2 FAILED"; echo "$out"; exit 255
+	fi
+' "$go" "$time"
