@@ -96,6 +96,7 @@ func (c *client) rest() {
 			c.timed = true
 			c.due(c.p.group.o.Header)
 		}
+		c.shrink()
 		return
 	}
 	if c.served && !c.timed {
@@ -105,6 +106,18 @@ func (c *client) rest() {
 		c.p.retire(a)
 		c.act = nil
 	}
+}
+
+// shrink gives a page back while few bytes wait in it for more, which may take a while.
+func (c *client) shrink() {
+	a := c.act
+	rest := a.in[a.at:]
+	if cap(a.in) == crumbSize || len(rest) > crumbSize/2 {
+		return
+	}
+	crumb := append(c.p.pages.get(len(rest)), rest...)
+	c.p.pages.put(a.in)
+	a.in, a.at = crumb, 0
 }
 
 // begin asks where the request goes, whose head are the next n bytes.

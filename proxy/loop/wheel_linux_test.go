@@ -75,7 +75,7 @@ func TestBuffers(t *testing.T) {
 	var b buffers
 	var out [][]byte
 	for range 1000 {
-		for _, n := range []int{1, pageSize, pageSize + 1, bigSize, bigSize + 1} {
+		for _, n := range []int{1, crumbSize + 1, pageSize, pageSize + 1, bigSize, bigSize + 1} {
 			p := b.get(n)
 			if len(p) != 0 || cap(p) < n {
 				t.Fatalf("asked for %d, got %d of %d", n, len(p), cap(p))
@@ -89,7 +89,7 @@ func TestBuffers(t *testing.T) {
 			out = nil
 		}
 	}
-	all := slices.Concat(b.pages, b.bigs)
+	all := slices.Concat(b.crumbs, b.pages, b.bigs)
 	for i := range all {
 		for j := range i {
 			if &all[i][:1][0] == &all[j][:1][0] {
