@@ -101,7 +101,7 @@ func (b *backend) ready(events uint32) {
 	b.hup = b.hup || events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 	b.writable = b.writable || events&unix.EPOLLOUT != 0
 	if b.client != nil {
-		b.client.drive()
+		b.client.safely((*client).drive)
 		return
 	}
 	if !b.readable {

@@ -17,14 +17,8 @@ func (p *poller) contain(h handler) {
 		return
 	}
 	p.group.o.Proxy.Panicked(value, debug.Stack())
-	switch h := h.(type) {
-	case *client:
-		h.kill()
-	case *backend:
-		if h.client != nil {
-			h.client.kill()
-		}
-		h.close()
+	if c, ok := h.(*client); ok {
+		c.kill()
 	}
 }
 
