@@ -89,7 +89,7 @@ func TestBuffers(t *testing.T) {
 			out = nil
 		}
 	}
-	all := slices.Concat(b.crumbs, b.pages, b.bigs)
+	all := slices.Concat(b[:]...)
 	for i := range all {
 		for j := range i {
 			if &all[i][:1][0] == &all[j][:1][0] {
