@@ -148,8 +148,9 @@ func (x *fastExchange) Answered(status int, head []byte) {
 	}
 	x.status, x.answer = status, head
 	x.answered(o)
-	x.sampleHead(status, &x.answer)
-	if isEventStream(x.answer.Get("Content-Type")) {
+	contentType := x.answer.Get("Content-Type")
+	x.sampleHead(status, contentType, &x.answer)
+	if isEventStream(contentType) {
 		x.stays()
 		if x.server.closing.Load() {
 			end := x.own.lockedEnd()

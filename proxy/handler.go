@@ -109,7 +109,7 @@ func (x *exchange) attempt(ctx context.Context, r *http.Request, c client, out *
 		res, err := out.send(x.snap.upstreams[x.target.Pool.Index], x.target)
 		if err == nil {
 			x.answered(headOutcome(c, res))
-			x.sampleHead(res.StatusCode, res.Header)
+			x.sampleHead(res.StatusCode, res.Header.Get("Content-Type"), res.Header)
 			return res, failure{}
 		}
 		f := x.overdue(r, c, attemptFailure(ctx, out.upload, err))

@@ -41,17 +41,16 @@ func sampleGroup(d *router.Decision) uint8 {
 
 // fields is the fields of a message; http.Header is one. Names are canonical.
 type fields interface {
-	Get(name string) string
 	Values(name string) []string
 }
 
 // sampleHead books what a response's head says, so that a long body does not look slow.
-func (x *exchange) sampleHead(status int, h fields) {
+func (x *exchange) sampleHead(status int, contentType string, h fields) {
 	if !x.firstAttempt() {
 		return
 	}
 	age := x.attempted.Sub(x.began) + x.latency
-	apart := status == http.StatusSwitchingProtocols || streams(h.Get("Content-Type"))
+	apart := status == http.StatusSwitchingProtocols || streams(contentType)
 	x.samples(func(s *metrics.Sample, of *config.Service) {
 		switch {
 		case x.verdict == metrics.StatusGRPC, failedStatus(of, status):

@@ -36,7 +36,7 @@ func TestSamplingAllocatesNothing(t *testing.T) {
 		x.marks = x.decision.Service.Mark("GET", "/a")
 		allocs := testing.AllocsPerRun(1000, func() {
 			x.beginSample()
-			x.sampleHead(res.StatusCode, res.Header)
+			x.sampleHead(res.StatusCode, "text/html", res.Header)
 			x.sampleEnd(metrics.OK)
 			x.sampleEnd(metrics.Truncated)
 		})

@@ -102,6 +102,7 @@ type facts struct {
 	chunked   bool
 
 	close, keepAlive, upgrade bool // connection options
+	options                   int  // bytes of Connection fields
 
 	upgrades  int  // Upgrade field lines
 	websocket bool // and the last one is exactly websocket
@@ -153,6 +154,7 @@ func (f *facts) takeCoding(value []byte) *Refusal {
 }
 
 func (f *facts) takeConnection(value []byte) {
+	f.options += len(value)
 	for len(value) > 0 {
 		var option []byte
 		option, value = cutElement(value)

@@ -19,6 +19,7 @@ type Request struct {
 	Close       bool    // the connection ends after this request
 	Upgrade     bool    // an upgrade to websocket is asked for
 	Expect      bool    // 100-continue is expected; never in HTTP/1.0
+	Options     int     // bytes of the values of all Connection fields
 }
 
 // CheckRequest vets a request head, from the request line to the empty line and no byte more.
@@ -195,7 +196,7 @@ func (c *requestCheck) finish() *Refusal {
 	if c.Framing, bad = c.facts.framing(c.Version11); bad != nil {
 		return bad
 	}
-	c.Length = c.facts.length
+	c.Length, c.Options = c.facts.length, c.facts.options
 	c.Close = c.facts.closes(c.Version11)
 	c.Expect = c.expects && c.Version11 // RFC 9110 §10.1.1
 	if c.settings || c.facts.upgrades > 0 {

@@ -8,6 +8,7 @@ type Response struct {
 	Version11 bool    // HTTP/1.1; else HTTP/1.0
 	Close     bool    // the connection ends after this response
 	Upgrade   bool    // status 101 to websocket
+	Options   int     // bytes of the values of all Connection fields
 }
 
 // CheckResponse vets a response head, from the status line to the empty line and no byte more.
@@ -68,7 +69,7 @@ func (r *Response) finish(f *facts, method string) *Refusal {
 	if (interim || r.Status == 204) && f.chunked || interim && f.length > 0 {
 		return errBodyless
 	}
-	r.Close = f.closes(r.Version11)
+	r.Close, r.Options = f.closes(r.Version11), f.options
 	switch {
 	case r.Status == 101:
 		r.Upgrade = r.Version11 && f.upgradesToWebsocket()

@@ -27,7 +27,9 @@ type Forwarding struct {
 func AppendRequest(dst, head []byte, r *Request, f *Forwarding) []byte {
 	section := fieldLines(head)
 	w := requestRewrite{Forwarding: f, request: r, section: section}
-	w.gone.gather(section)
+	if r.Options > 0 {
+		w.gone.gather(section)
+	}
 	dst = w.appendStart(dst)
 	for name, value, rest := nextField(section); name != nil; name, value, rest = nextField(rest) {
 		if w.keep(name, value) {

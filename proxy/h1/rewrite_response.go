@@ -18,7 +18,9 @@ type Answering struct {
 func AppendResponse(dst, head []byte, r *Response, a *Answering) []byte {
 	section := fieldLines(head)
 	var gone options
-	gone.gather(section)
+	if r.Options > 0 {
+		gone.gather(section)
+	}
 	dst = appendAnswerStart(dst, head, r, a)
 	dated := false
 	for name, value, rest := nextField(section); name != nil; name, value, rest = nextField(rest) {

@@ -163,16 +163,12 @@ func odd(q *h1.Request, head []byte) Reason {
 		return Version
 	case q.Target[0] != '/' && string(q.Target) != "*":
 		return Absolute
+	case q.Options > maxOptions:
+		return Connection
 	}
 	if q.Framing == h1.Chunked {
 		if _, ok := h1.Field(head, "trailer"); ok {
 			return Trailer
-		}
-	}
-	options := 0
-	for value := range h1.Fields(head, "connection") {
-		if options += len(value); options > maxOptions {
-			return Connection
 		}
 	}
 	if string(q.Method) == "POST" {
