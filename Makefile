@@ -9,7 +9,7 @@ BENCH ?= .
 COUNT ?= 10
 ## BASE: git ref that benchcmp compares the working tree with
 BASE ?= main
-## PKGS: packages that test, race, bench and benchcmp cover
+## PKGS: packages that test, race, fuzz, bench and benchcmp cover
 PKGS ?= ./...
 ## RACEFLAGS: more flags for the race run, such as -short
 RACEFLAGS ?=
@@ -138,7 +138,7 @@ speed: ## evaluations of flags beside flagd's, result in docs/performance.md
 	cd e2e && $(GO) test -tags e2e -count=1 -timeout 15m -run '^TestSpeed$$' -v . -speed-report ../docs/performance.md
 
 fuzz: ## run every fuzz target for FUZZTIME
-	@GO="$(GO)" sh tools/fuzz.sh $(FUZZTIME)
+	@GO="$(GO)" sh tools/fuzz.sh $(FUZZTIME) $(PKGS)
 
 bench: ## run the benchmarks, result in new.out
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKGS) | tee new.out
