@@ -143,13 +143,13 @@ fuzz: ## run every fuzz target for FUZZTIME
 bench: ## run the benchmarks, result in new.out
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKGS) | tee new.out
 
-bench-peers: nginx haproxy build ## beside nginx and HAProxy (and CADDY, TRAEFIK, ENVOY=path), result in docs/performance.md (20 minutes)
+bench-peers: nginx haproxy build ## beside nginx and HAProxy (and CADDY, TRAEFIK, ENVOY=path), result in docs/performance.md (30 minutes)
 	mkdir -p dist && cd bench && $(GO) build -o ../dist/bench . && ../dist/bench -report ../docs/performance.md $(BENCHFLAGS)
 
 bench-peers-quick: nginx haproxy build ## the same for a minute, to see that it works; result on the terminal
 	mkdir -p dist && cd bench && $(GO) build -o ../dist/bench . && ../dist/bench -rounds 1 -each 300ms -idle 500 $(BENCHFLAGS)
 
-bench-loop: build ## event loops beside net/http for one change, two minutes; result on the terminal
+bench-loop: build ## event loops beside net/http for one change, three minutes; result on the terminal
 	mkdir -p dist && cd bench && $(GO) build -o ../dist/bench . && ../dist/bench -loop -rounds 5 -each 800ms -idle 2000 $(BENCHFLAGS)
 
 benchcmp: ## compare the benchmarks of BASE with those of the working tree

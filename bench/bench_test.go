@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -24,10 +23,7 @@ var program string
 // TestMain lets the test's own binary be the other processes.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
-		if err := command(context.Background(), os.Args[1:]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
+		main()
 		return
 	}
 	os.Exit(build(m))
@@ -67,7 +63,7 @@ func entered(t *testing.T) []peer.Peer {
 // nothing was lost is what counts.
 func TestWhole(t *testing.T) {
 	f := brief(t, wholePlan, entered(t))
-	complete(t, f, "users", f.users[0], 2, asked)
+	complete(t, "users", f.users[0], []string{ours, keeping}, asked)
 	text := f.section()
 	if !strings.Contains(text, "; none failed.") || strings.Contains(text, "%!") {
 		t.Errorf("the section is\n%s", text)
@@ -86,7 +82,7 @@ func TestLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := brief(t, loopPlan, paths(self, program))
-	if text := f.terminal(); !strings.Contains(text, "; none failed.") || strings.Contains(text, "%!") || !strings.Contains(text, "of the general path\n") {
+	if text := f.terminal(); !strings.Contains(text, "; none failed.") || strings.Contains(text, "%!") || !strings.Contains(text, "of the general path  relay's of the general path\n") {
 		t.Errorf("the terminal shows\n%s", text)
 	}
 }
@@ -94,49 +90,53 @@ func TestLoop(t *testing.T) {
 // brief measures for a moment and checks that all was measured.
 func brief(t *testing.T, p plan, peers []peer.Peer) *figures {
 	t.Helper()
-	f, err := run(t.Context(), options{plan: p, peers: peers, rounds: 1, each: 20 * time.Millisecond, idle: 50, log: t.Output()})
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := run(t.Context(), options{plan: p, peers: peers, relay: peer.Relay(self), rounds: 1, each: 20 * time.Millisecond, idle: 50, log: t.Output()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, w := range p.workloads {
-		complete(t, f, w.Name, f.cpu[i], len(peers), w)
+		complete(t, w.Name, f.cpu[i], f.names("relay"), w)
 	}
 	for i, w := range p.latency {
-		complete(t, f, "latency", f.times[i], len(peers)+1, w)
+		complete(t, "latency", f.times[i], f.names(direct), w)
 	}
-	for i, w := range p.saturated {
-		complete(t, f, "saturated", f.full[i], len(peers), w)
+	if len(f.cpu) != len(p.workloads) || len(f.times) != len(p.latency) || len(f.memory) != len(peers) {
+		t.Errorf("measured were processor time of %d workloads, latency of %d, and memory of %d proxies", len(f.cpu), len(f.times), len(f.memory))
 	}
 	for i, rounds := range f.memory {
 		if len(rounds) != 1 || rounds[0].connections != 50 || rounds[0].before.RSS < 1<<20 || rounds[0].after.PSS <= 0 {
-			t.Errorf("memory of %s: %+v", f.name(i), rounds)
+			t.Errorf("memory of %s: %+v", peers[i].Name, rounds)
 		}
 	}
 	return f
 }
 
 // complete checks the samples of all ways for one kind of request.
-func complete(t *testing.T, f *figures, what string, ways [][]sample, count int, w workload) {
+func complete(t *testing.T, what string, ways [][]sample, names []string, w workload) {
 	t.Helper()
-	if len(ways) != count {
-		t.Errorf("%s at %d a second went %d ways, want %d", what, w.Rate, len(ways), count)
+	if len(ways) != len(names) {
+		t.Fatalf("%s, %s, went %d ways, want %v", what, kind(w), len(ways), names)
 	}
 	for j, samples := range ways {
-		if !w.of(f.name(j)) {
+		if !w.of(names[j]) {
 			if len(samples) > 0 {
-				t.Errorf("%s at %d a second was measured of %s", what, w.Rate, f.name(j))
+				t.Errorf("%s, %s, was measured of %s", what, kind(w), names[j])
 			}
 			continue
 		}
 		if len(samples) != 1 {
-			t.Fatalf("%s at %d a second of %s has %d rounds", what, w.Rate, f.name(j), len(samples))
+			t.Fatalf("%s, %s, of %s has %d rounds", what, kind(w), names[j], len(samples))
 		}
 		s, want := samples[0], w.Rate/50
 		if w.Saturate {
 			want = max(1, s.Answered)
 		}
 		if s.Answered != want || s.Failed != 0 || s.P50 <= 0 || s.P50 > s.P99 || s.P99 > s.Most || s.Took < 10*time.Millisecond {
-			t.Errorf("%s at %d a second of %s: %+v, want %d answered", what, w.Rate, f.name(j), s, want)
+			t.Errorf("%s, %s, of %s: %+v, want %d answered", what, kind(w), names[j], s, want)
 		}
 	}
 }

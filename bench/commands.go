@@ -19,7 +19,7 @@ func (f *figures) commands(b *strings.Builder) {
 		Blue: []string{"127.0.0.1:9001", "127.0.0.1:9002"}, Green: []string{"127.0.0.1:9003", "127.0.0.1:9004"},
 	}
 	b.WriteString("### Commands and files\n\nOther ports than here; where there are more threads, their number is another.\n")
-	for _, p := range f.peers {
+	for _, p := range f.withRelay() {
 		command := append([]string{filepath.Base(p.Program)}, p.Args(s)...)
 		if p.Env != nil {
 			command = append(p.Env(s), command...)

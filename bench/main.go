@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/switchback-proxy/switchback/bench/backend"
+	"github.com/switchback-proxy/switchback/bench/peer"
 	"github.com/switchback-proxy/switchback/internal/page"
 )
 
@@ -46,15 +48,30 @@ func command(ctx context.Context, args []string) error {
 	case "load":
 		return serveLoad(os.Stdin, os.Stdout)
 	case "reverseproxy":
-		if len(args) != 2 {
-			return fmt.Errorf("reverseproxy takes a file")
-		}
-		return reverseProxy(ctx, args[1])
+		return serve(ctx, args, reverseProxy)
+	case "relay":
+		return serve(ctx, args, serveRelay)
 	case "version":
-		_, err := fmt.Println("net/http of", runtime.Version()) //nolint:forbidigo // what was asked for
+		_, err := fmt.Println(runtime.Version()) //nolint:forbidigo // what was asked for
 		return err
 	}
 	return measure(ctx, args)
+}
+
+// serve calls f with the setup in the file whose name follows the command.
+func serve(ctx context.Context, args []string, f func(context.Context, peer.Setup) error) error {
+	if len(args) != 2 {
+		return fmt.Errorf("%s takes a file", args[0])
+	}
+	text, err := os.ReadFile(args[1]) //nolint:gosec // what the parent wrote
+	if err != nil {
+		return err
+	}
+	var s peer.Setup
+	if err := json.Unmarshal(text, &s); err != nil {
+		return fmt.Errorf("%s: %w", args[1], err)
+	}
+	return f(ctx, s)
 }
 
 // measure runs the whole of it and writes the section, to standard output without -report.
@@ -66,7 +83,7 @@ func measure(ctx context.Context, args []string) error {
 	fs.IntVar(&o.rounds, "rounds", 10, "how often each is measured, turn by turn")
 	fs.DurationVar(&o.each, "each", 1500*time.Millisecond, "how long one measurement takes")
 	fs.IntVar(&o.idle, "idle", 5000, "idle connections, fewer where descriptors are few")
-	loop := fs.Bool("loop", false, "only switchback's two paths and ReverseProxy, quickly, for a terminal")
+	loop := fs.Bool("loop", false, "only switchback's two paths, ReverseProxy and relay, quickly, for a terminal")
 	limit := fs.Duration("limit", time.Hour, "give up after this")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -78,6 +95,7 @@ func measure(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	o.relay = peer.Relay(self)
 	if *loop {
 		o.plan = loopPlan
 		o.peers, err = absolute(paths(self, *program))

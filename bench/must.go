@@ -10,21 +10,16 @@ import (
 
 const mustText = `What switchback's event loops and its general path are held to: its figure as a part of that of the program named, or the figure itself
 where none is. Must is what it is not to exceed, with requests a second what it is to reach; without one there is no target. A dash is
-where noise has left no ratio.`
+where noise has left no ratio. Processor time has targets where the proxy is busy.`
 
-// mustTable is every figure that has a target, and the processor time of all kinds of requests.
+// mustTable is every figure that has a target, and the general path's of all kinds of requests.
 func (f *figures) mustTable() table {
 	m := must{f, table{{"measure", "against", "switchback", "must"}, nil}, f.column("nginx"), append(f.column("nginx"), f.column("HAProxy")...)}
 	for i, w := range f.workloads {
-		m.add("processor time, "+kind(w), "the better", f.share(f.values(f.cpu[i], sample.micros), m.better), atMost(w.Must))
+		m.processor(w, f.share(f.values(f.cpu[i], sample.micros), f.own(), m.better))
 	}
 	for i, w := range f.latency {
 		m.latency(w.Rate, f.times[i])
-	}
-	for i, w := range f.saturated {
-		if share := f.share(f.values(f.full[i], sample.micros), m.better); share > 0 {
-			m.add("requests a second of a core, "+kind(w), "the better", 1/share, "≥ 1.10")
-		}
 	}
 	for _, ways := range f.users {
 		m.add("processor time, sticky users", "a random split", of(ways[1], sample.micros).over(of(ways[0], sample.micros)).median(), atMost(1.05))
@@ -51,13 +46,23 @@ func (m *must) add(measure, against string, figure float64, target string) {
 	}
 }
 
+// processor writes the rows of a workload that has a target.
+func (m *must) processor(w workload, share float64) {
+	if w.Must > 0 {
+		m.add("processor time, "+kind(w), "the better", share, atMost(w.Must))
+	}
+	if kind(w) == kind(full) && share > 0 {
+		m.add("requests a second of a core, "+asks(w), "the better", 1/share, "≥ 1.10")
+	}
+}
+
 // latency writes the rows of a rate that has targets.
 func (m *must) latency(rate int, ways [][]sample) {
 	p50 := m.micros(ways, func(o outcome) time.Duration { return o.P50 })
 	p99 := m.micros(ways, func(o outcome) time.Duration { return o.P99 })
 	switch rate {
 	case calm:
-		m.add("processor time, 2000 a second, default threads", "nginx", m.share(m.values(ways, sample.micros), m.nginx), atMost(0.9))
+		m.add("processor time, 2000 a second, default threads", "nginx", m.share(m.values(ways, sample.micros), m.own(), m.nginx), atMost(0.9))
 		m.add("p50 added, 2000 a second", "nginx", m.addedShare(p50, m.nginx), atMost(1))
 		m.add("p99 added, 2000 a second", "nginx", m.addedShare(p99, m.nginx), atMost(0.9))
 	case busy:
@@ -73,7 +78,7 @@ func (m *must) general() {
 	}
 	for i, w := range m.workloads {
 		target := ""
-		if kind(w) == kind(few) {
+		if kind(w) == kind(full) {
 			target = atMost(0.7)
 		}
 		micros := m.values(m.cpu[i], sample.micros)
@@ -81,7 +86,15 @@ func (m *must) general() {
 	}
 }
 
-func kind(w workload) string { return fmt.Sprintf("%s, %d clients", w.Name, w.Connections) }
+// kind names a workload as no other.
+func kind(w workload) string {
+	if w.Saturate {
+		return asks(w) + ", busy"
+	}
+	return fmt.Sprintf("%s, %d a second", asks(w), w.Rate)
+}
+
+func asks(w workload) string { return fmt.Sprintf("%s, %d clients", w.Name, w.Connections) }
 
 // atMost is a target, "" for 0.
 func atMost(v float64) string {

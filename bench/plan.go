@@ -34,24 +34,37 @@ func (w workload) of(name string) bool { return w.Only == nil || slices.Contains
 
 // plan is what is measured.
 type plan struct {
-	workloads []workload // whose processor time is measured, at rates that every proxy serves with most of a core to spare
+	workloads []workload // whose processor time is measured
 	latency   []workload
-	saturated []workload // one, of which each sends as much as is answered
-	sticky    bool       // what users with a cookie cost
+	sticky    bool // what users with a cookie cost
 }
 
 // asked is what is asked for where the kind of request does not matter.
 var asked = workload{Name: "GET 1 KB", Path: "/1024", Answer: 1 << 10, Connections: 64, Rate: 3000}
 
-// Workloads of both plans.
+// Other requests. All rates leave every proxy most of a core.
 var (
-	few     = with(asked, func(w *workload) { w.Must = 0.85 })
-	many    = with(asked, func(w *workload) { w.Connections, w.Must = 512, 0.75 })
-	chunked = workload{Name: "GET 4 KB in chunks", Path: "/chunked/4096", Answer: 4 << 10, Connections: 64, Rate: 3000, Must: 0.90}
-	post    = workload{Name: "POST 4 KB", Path: "/100", Post: 4 << 10, Answer: 100, Connections: 64, Rate: 3000, Must: 0.85}
-	big     = workload{Name: "GET 1 MB", Path: "/1048576", Answer: 1 << 20, Connections: 16, Rate: 150, Must: 0.80}
-	full    = with(asked, func(w *workload) { w.Saturate = true })
+	chunked = workload{Name: "GET 4 KB in chunks", Path: "/chunked/4096", Answer: 4 << 10, Connections: 64, Rate: 3000}
+	post    = workload{Name: "POST 4 KB", Path: "/100", Post: 4 << 10, Answer: 100, Connections: 64, Rate: 3000}
+	big     = workload{Name: "GET 1 MB", Path: "/1048576", Answer: 1 << 20, Connections: 16, Rate: 150}
 )
+
+// full is what shows what a core does that is busy.
+var full = saturating(asked, 0.85)
+
+// targeted are those that have a target, which is one for cores that are busy.
+var targeted = []workload{
+	full,
+	saturating(with(asked, func(w *workload) { w.Connections = 512 }), 0.75),
+	saturating(chunked, 0.90),
+	saturating(post, 0.85),
+	saturating(big, 0.80),
+}
+
+// saturating is the same of clients that ask as soon as they are answered; without a target for 0.
+func saturating(w workload, must float64) workload {
+	return with(w, func(w *workload) { w.Saturate, w.Must = true, must })
+}
 
 // Rates whose latency has a target.
 const (
@@ -61,22 +74,20 @@ const (
 
 // wholePlan is that of the page. At the highest rate only those are measured that two processors serve.
 var wholePlan = plan{
-	workloads: []workload{
-		{Name: "GET 100 B", Path: "/100", Answer: 100, Connections: 64, Rate: 3000},
-		few, many,
-		{Name: "GET 10 KB", Path: "/10240", Answer: 10 << 10, Connections: 64, Rate: 3000},
-		chunked, post, big,
-	},
-	latency:   []workload{at(500), at(calm), at(5000), at(busy, "nginx", "HAProxy", ours, direct)},
-	saturated: []workload{full},
-	sticky:    true,
+	workloads: append(
+		targeted,
+		saturating(workload{Name: "GET 100 B", Path: "/100", Answer: 100, Connections: 64, Rate: 3000}, 0),
+		saturating(workload{Name: "GET 10 KB", Path: "/10240", Answer: 10 << 10, Connections: 64, Rate: 3000}, 0),
+		asked, chunked, post, big,
+	),
+	latency: []workload{at(500), at(calm), at(5000), at(busy, "nginx", "HAProxy", ours, direct)},
+	sticky:  true,
 }
 
 // loopPlan is what the two paths of switchback differ in, quickly.
 var loopPlan = plan{
-	workloads: []workload{few, many, post, chunked, big},
+	workloads: append(targeted, asked),
 	latency:   []workload{at(calm)},
-	saturated: []workload{full},
 }
 
 func with(w workload, change func(*workload)) workload {
@@ -93,6 +104,7 @@ func at(rate int, only ...string) workload {
 const (
 	ours    = "switchback"
 	general = "switchback, general"
+	keeping = "switchback, sticky"
 	direct  = "no proxy"
 )
 
@@ -107,7 +119,7 @@ func paths(self, switchback string) []peer.Peer {
 
 // stickyPeer is switchback for users who stay.
 func stickyPeer(p peer.Peer) peer.Peer {
-	return peer.Switchback(p.Program, "switchback, sticky", "", "    sticky: {key: [{cookie: user}]}\n")
+	return peer.Switchback(p.Program, keeping, "", "    sticky: {key: [{cookie: user}]}\n")
 }
 
 // entrants are the proxies to measure, in turn: those of Debian, those that an environment variable names,

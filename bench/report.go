@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -73,8 +74,10 @@ func (f *figures) parts() []part {
 
 const (
 	cpuText = `Microseconds of user and system time of the proxy and its children, from the kernel's clock of each process, over all requests of a
-round. One thread each: one worker, ` + "`nbthread 1`, `GOMAXPROCS=1`" + `. Requests come at a fixed rate that leaves every proxy most of its
-time idle. The last column is switchback's share of the better of nginx and HAProxy.`
+round. One thread each: one worker, ` + "`nbthread 1`, `GOMAXPROCS=1`" + `. As answered: each client sends the next request as soon as it has
+its answer, which keeps the proxy busy. Otherwise requests come at a fixed rate that leaves every proxy most of its time idle, and much of
+what they cost is waking. The last columns are switchback's part of the better of nginx and HAProxy, and relay's: what is left of it where
+nothing is read or chosen.`
 
 	saturatedText = `%s, %d clients that send the next request as soon as they have an answer; one thread each, as above. Busy is the part of the time
 for which the proxy had a core; where backend and clients need more of the machine than they find, it is not all of it. The last column is
@@ -95,53 +98,65 @@ One thread each, a new process in each of %d rounds, warm before. RSS counts pag
 // programs lists what was measured.
 func (f *figures) programs() string {
 	rows := table{{"program", "says of itself"}, {"---", "---"}}
-	for i, p := range f.peers {
+	for i, p := range f.withRelay() {
 		rows = append(rows, []string{p.Name, f.versions[i]})
 	}
 	return rows.String() + "\nReverseProxy is net/http/httputil's, with nothing around it but the choice of a target. `" + general + "` is switchback with\n" +
-		"`fast: false`: served by net/http alone, as TLS, HTTP/2, upgrades and other systems are, where `" + ours + "` uses its event loops."
+		"`fast: false`: served by net/http alone, as TLS, HTTP/2, upgrades and other systems are, where `" + ours + "` uses its event loops.\n" +
+		"relay gives each client a connection to a target and passes bytes on, without reading a header or choosing a target for a request:\n" +
+		"no proxy that copies what it passes on is cheaper."
 }
 
 // failures counts all requests that were measured.
 func (f *figures) failures() string {
-	failed, all := make(map[string]int), 0
-	first := make(map[string]string)
-	for _, pass := range [][][][]sample{f.cpu, f.full, f.users, f.times} {
+	failed, first, all := make(map[string]int), make(map[string]string), 0
+	count := func(pass [][][]sample, names []string) {
 		for _, row := range pass {
 			for i, samples := range row {
 				for _, s := range samples {
 					all += s.Answered + s.Failed
-					if failed[f.name(i)] += s.Failed; s.First != "" {
-						first[f.name(i)] = s.First
+					if s.Failed > 0 {
+						failed[names[i]] += s.Failed
+						first[names[i]] = s.First
 					}
 				}
 			}
 		}
 	}
+	count(f.cpu, f.names(f.relay.Name))
+	count(f.users, []string{ours, keeping})
+	count(f.times, f.names(direct))
 	text := fmt.Sprintf("%d requests were measured", all)
-	for i := range len(f.peers) + 1 {
-		if name := f.name(i); failed[name] > 0 {
-			text += fmt.Sprintf("; %d through %s failed (%s)", failed[name], name, first[name])
-		}
+	for _, name := range slices.Sorted(maps.Keys(failed)) {
+		text += fmt.Sprintf("; %d through %s failed (%s)", failed[name], name, first[name])
 	}
-	if len(first) == 0 {
+	if len(failed) == 0 {
 		text += "; none failed"
 	}
 	return text + "."
 }
 
-func (f *figures) cpuTable() table {
-	head := []string{"requests", "clients", "a second"}
+// names are those of the proxies, and of one way more.
+func (f *figures) names(last string) []string {
+	var all []string
 	for _, p := range f.peers {
-		head = append(head, p.Name)
+		all = append(all, p.Name)
 	}
+	return append(all, last)
+}
+
+func (f *figures) cpuTable() table {
 	against, reference := f.reference()
-	rows := table{append(head, "of the "+against), nil}
+	head := append([]string{"requests", "clients", "a second"}, f.names(f.relay.Name)...)
+	rows := table{append(head, "of the "+against, f.relay.Name+"'s of the "+against), nil}
 	for i, w := range f.workloads {
-		row := []string{w.Name, fmt.Sprint(w.Connections), fmt.Sprint(w.Rate)}
+		rate := fmt.Sprint(w.Rate)
+		if w.Saturate {
+			rate = "as answered"
+		}
 		micros := f.values(f.cpu[i], sample.micros)
-		row = append(row, f.beside(micros)...)
-		rows = append(rows, append(row, short(f.share(micros, reference))))
+		row := append([]string{w.Name, fmt.Sprint(w.Connections), rate}, f.beside(micros)...)
+		rows = append(rows, append(row, short(f.share(micros, f.own(), reference)), short(f.share(micros, len(f.peers), reference))))
 	}
 	return rows
 }
@@ -157,11 +172,14 @@ func (f *figures) values(ways [][]sample, value func(sample) float64) []series {
 
 func (f *figures) saturatedTable() table {
 	rows := table{{"program", "requests a second", "% busy", "in a second of processor"}, nil}
-	for i := range f.saturated {
-		second, core := f.values(f.full[i], sample.perSecond), f.values(f.full[i], sample.perCore)
-		for j, p := range f.peers {
-			share := of(f.full[i][j], sample.busy)
-			rows = append(rows, []string{p.Name, f.beside(second)[j], share.String(), f.beside(core)[j]})
+	for i, w := range f.workloads {
+		if kind(w) != kind(full) {
+			continue
+		}
+		second, core := f.values(f.cpu[i], sample.perSecond), f.values(f.cpu[i], sample.perCore)
+		for j, name := range f.names(f.relay.Name) {
+			share := of(f.cpu[i][j], sample.busy)
+			rows = append(rows, []string{name, f.beside(second)[j], share.String(), f.beside(core)[j]})
 		}
 	}
 	return rows
@@ -176,12 +194,12 @@ func (f *figures) stickyTable() table {
 	return rows
 }
 
-// beside writes a series of each proxy and its ratio to ours.
+// beside writes a series of each way and its ratio to ours; nothing where it was not measured.
 func (f *figures) beside(all []series) []string {
 	var cells []string
 	for i, s := range all {
 		cell := s.String()
-		if i != f.own() {
+		if len(s) > 0 && i != f.own() {
 			cell += " ×" + short(s.over(all[f.own()]).median())
 		}
 		cells = append(cells, cell)
@@ -194,7 +212,7 @@ func (f *figures) own() int {
 	return slices.IndexFunc(f.peers, func(p peer.Peer) bool { return p.Name == ours })
 }
 
-// reference is what the last column compares with: the better of nginx and HAProxy, or the general path where they
+// reference is what the last columns compare with: the better of nginx and HAProxy, or the general path where they
 // are missing.
 func (f *figures) reference() (name string, columns []int) {
 	if columns = append(f.column("nginx"), f.column("HAProxy")...); len(columns) > 0 {
@@ -211,11 +229,11 @@ func (f *figures) column(name string) []int {
 	return nil
 }
 
-// share is ours as a part of the least of some columns.
-func (f *figures) share(all []series, columns []int) float64 {
+// share is column i as a part of the least of some columns.
+func (f *figures) share(all []series, i int, columns []int) float64 {
 	share := 0.0
-	for _, i := range columns {
-		share = max(share, all[f.own()].over(all[i]).median())
+	for _, j := range columns {
+		share = max(share, all[i].over(all[j]).median())
 	}
 	return share
 }
@@ -223,9 +241,9 @@ func (f *figures) share(all []series, columns []int) float64 {
 func (f *figures) latencyTable() table {
 	rows := table{{"program", "a second", "p50", "p90", "p99", "p99.9", "added p50", "added p99", "µs of processor"}, nil}
 	for i, w := range f.latency {
-		for j, samples := range f.times[i] {
-			if len(samples) > 0 {
-				rows = append(rows, append([]string{f.name(j), fmt.Sprint(w.Rate)}, f.latencyCells(f.times[i], j)...))
+		for j, name := range f.names(direct) {
+			if len(f.times[i][j]) > 0 {
+				rows = append(rows, append([]string{name, fmt.Sprint(w.Rate)}, f.latencyCells(f.times[i], j)...))
 			}
 		}
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,18 +47,18 @@ func TestQuantile(t *testing.T) {
 }
 
 // easyFigures are easy to follow: nginx takes half of switchback's time, HAProxy a quarter more, switchback's general
-// path three times as much and ReverseProxy six times.
+// path three times as much, ReverseProxy six times, and relay a quarter.
 func easyFigures() *figures {
 	peers := append([]peer.Peer{peer.Nginx("nginx"), peer.HAProxy("haproxy")}, paths("bench", "switchback")...)
-	cost := []time.Duration{10, 25, 120, 60, 20, 0} // ns of each way per request, in microseconds below
+	cost := []time.Duration{10, 25, 120, 60, 20} // ns of each proxy per request, in microseconds below
 	f := &figures{
-		options:  options{plan: wholePlan, peers: peers, rounds: 2, each: time.Second},
-		versions: []string{"n 1", "h 2", "r 3", "s 4", "s 4"}, loads: [2]string{"0.10", "0.20"},
+		options:  options{plan: wholePlan, peers: peers, relay: peer.Relay("bench"), rounds: 2, each: time.Second},
+		versions: []string{"n 1", "h 2", "r 3", "s 4", "s 4", "r 5"}, loads: [2]string{"0.10", "0.20"},
 	}
 	row := func(w workload, cost []time.Duration) [][]sample {
 		all := make([][]sample, len(cost))
 		for i := range all {
-			if !w.of(f.name(i)) {
+			if !w.of(f.names(direct)[i]) {
 				continue
 			}
 			for round := range time.Duration(2) {
@@ -72,12 +73,11 @@ func easyFigures() *figures {
 		return all
 	}
 	for _, w := range f.workloads {
-		f.cpu = append(f.cpu, row(w, cost[:5]))
+		f.cpu = append(f.cpu, row(w, append(slices.Clip(cost), 5)))
 	}
-	f.full = append(f.full, row(f.saturated[0], cost[:5]))
 	f.users = append(f.users, row(asked, []time.Duration{20, 21}))
 	for _, w := range f.latency {
-		f.times = append(f.times, row(w, cost))
+		f.times = append(f.times, row(w, append(slices.Clip(cost), 0)))
 	}
 	for _, kb := range []int64{1, 2, 64, 32, 4} {
 		f.memory = append(f.memory, []memory{{
@@ -90,27 +90,41 @@ func easyFigures() *figures {
 func TestSection(t *testing.T) {
 	f := easyFigures()
 	f.cpu[0][1][1].outcome = outcome{Answered: 98, Failed: 2, First: "status 502"}
+	f.cpu[1][5][0].outcome = outcome{Answered: 99, Failed: 1, First: "status 503"}
+	f.users[0][1][0].outcome = outcome{Answered: 99, Failed: 1, First: "status 504"}
+	f.times[0][5][0].Failed, f.times[0][5][0].First = 1, "status 505"
 	text := f.section()
 	for _, want := range []string{
-		"; 2 through HAProxy failed (status 502).",
-		"| nginx | n 1 |\n| HAProxy | h 2 |\n| ReverseProxy | r 3 |\n| switchback, general | s 4 |\n| switchback | s 4 |\n",
-		"| GET 100 B | 64 | 3000 | 15.0 (10.0–20.0) ×0.50 | 37.5 (25.0–50.0) ×1.25 | 180 (120–240) ×6.00 | 90.0 (60.0–120) ×3.00 | 30.0 (20.0–40.0) | 2.00 |\n",
+		"; 2 through HAProxy failed (status 502); 1 through no proxy failed (status 505); 1 through relay failed (status 503); " +
+			"1 through switchback, sticky failed (status 504).",
+		"| nginx | n 1 |\n| HAProxy | h 2 |\n| ReverseProxy | r 3 |\n| switchback, general | s 4 |\n| switchback | s 4 |\n| relay | r 5 |\n",
+		"| switchback | relay | of the better | relay's of the better |\n",
+		"| GET 100 B | 64 | as answered | 15.0 (10.0–20.0) ×0.50 | 37.5 (25.0–50.0) ×1.25 | 180 (120–240) ×6.00 | 90.0 (60.0–120) ×3.00 | " +
+			"30.0 (20.0–40.0) | 7.50 (5.00–10.0) ×0.25 | 2.00 | 0.50 |\n",
+		"| GET 1 KB | 64 | as answered | 15.0", "| GET 1 KB | 64 | 3000 | 15.0", "| GET 1 MB | 16 | 150 | 15.0",
+		"| relay | 75000 (50000–100000) ×4.00 | 50.0 (50.0–50.0) | 150000 (100000–200000) ×4.00 |\n",
 		"| nginx | 37500 (25000–50000) ×2.00 | 50.0 (50.0–50.0) | 75000 (50000–100000) ×2.00 |\n",
 		"| random | 30.0 (20.0–40.0) |  |\n| sticky | 31.5 (21.0–42.0) | 1.05 |\n",
 		"| nginx | 500 | 165 (110–220) ×0.92 |", "| 15.0 ×0.50 | 10.0 ×0.50 | 15.0 (10.0–20.0) ×0.50 |\n",
 		"| no proxy | 5000 | 150 (100–200) |", "| no proxy | 10000 | 150 (100–200) |", "| switchback | 10000 |",
 		"while 500 clients connected", "| HAProxy | 10.0 | 2.00 (2.00–2.00) | 1.00 (1.00–1.00) | 0.50 |\n",
-		"| processor time, GET 1 KB, 512 clients | the better | 2.00 | ≤ 0.75 |\n", "| processor time, GET 10 KB, 64 clients | the better | 2.00 |  |\n",
+		"| processor time, GET 1 KB, 64 clients, busy | the better | 2.00 | ≤ 0.85 |\n", "| processor time, GET 1 KB, 512 clients, busy | the better | 2.00 | ≤ 0.75 |\n",
+		"| processor time, GET 4 KB in chunks, 64 clients, busy | the better | 2.00 | ≤ 0.90 |\n", "| processor time, POST 4 KB, 64 clients, busy | the better | 2.00 | ≤ 0.85 |\n",
+		"| processor time, GET 1 MB, 16 clients, busy | the better | 2.00 | ≤ 0.80 |\n", "| processor time, 2000 a second, default threads | nginx | 2.00 | ≤ 0.90 |\n",
 		"| p99 added, 2000 a second | nginx | 2.00 | ≤ 0.90 |\n", "| p99 added, 10000 a second | the better | 2.00 | ≤ 0.70 |\n",
 		"| requests a second of a core, GET 1 KB, 64 clients | the better | 0.50 | ≥ 1.10 |\n", "| processor time, sticky users | a random split | 1.05 | ≤ 1.05 |\n",
-		"| KB RSS of an idle connection |  | 4.00 | ≤ 0.60 |\n", "| general path, GET 1 KB, 64 clients | ReverseProxy | 0.50 | ≤ 0.70 |\n",
+		"| KB RSS of an idle connection |  | 4.00 | ≤ 0.60 |\n", "| general path, GET 1 KB, 64 clients, busy | ReverseProxy | 0.50 | ≤ 0.70 |\n",
+		"| general path, GET 10 KB, 64 clients, busy | ReverseProxy | 0.50 |  |\n", "| general path, GET 1 KB, 64 clients, 3000 a second | ReverseProxy | 0.50 |  |\n",
 		"<code>GOMAXPROCS=1 switchback serve -c switchback.yaml</code>", "```yaml\nlisteners:", ", fast: false}",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the section lacks %q", want)
 		}
 	}
-	for _, none := range []string{"| ReverseProxy | 10000 |", "%!"} {
+	for _, none := range []string{
+		"| ReverseProxy | 10000 |", "%!", "×0.00", "| processor time, GET 100 B", "clients, 3000 a second | the better",
+		"| relay | 500 |", "| relay | 10.0 |", "| relay | 0.00 |", // only its processor time is measured
+	} {
 		if strings.Contains(text, none) {
 			t.Errorf("the section has %q", none)
 		}
@@ -130,6 +144,16 @@ func TestNoRatio(t *testing.T) {
 	}
 	text := f.section()
 	if !strings.Contains(text, "| p99 added, 2000 a second | nginx | – | ≤ 0.90 |") || !strings.Contains(text, "| p50 added, 2000 a second | nginx | 2.00 |") {
+		t.Errorf("the section is\n%s", text)
+	}
+}
+
+// What was not measured has neither figure nor ratio.
+func TestNotMeasured(t *testing.T) {
+	f := easyFigures()
+	f.cpu[0][5] = nil
+	if text := f.section(); !strings.Contains(text, "| GET 1 KB | 64 | as answered | 15.0 (10.0–20.0) ×0.50 | 37.5 (25.0–50.0) ×1.25 | 180 (120–240) ×6.00 | "+
+		"90.0 (60.0–120) ×3.00 | 30.0 (20.0–40.0) |  | 2.00 |") {
 		t.Errorf("the section is\n%s", text)
 	}
 }

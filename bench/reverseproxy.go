@@ -4,29 +4,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/switchback-proxy/switchback/bench/peer"
 )
 
-// reverseProxy serves the setup in a file with the standard library's proxy until ctx ends.
-func reverseProxy(ctx context.Context, file string) error {
-	text, err := os.ReadFile(file) //nolint:gosec // what the parent wrote
-	if err != nil {
-		return err
-	}
-	var s peer.Setup
-	if err := json.Unmarshal(text, &s); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
+// reverseProxy serves with the standard library's proxy until ctx ends.
+func reverseProxy(ctx context.Context, s peer.Setup) error {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: choose(s)})

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/switchback-proxy/switchback/bench/peer"
@@ -19,6 +20,7 @@ import (
 type options struct {
 	plan
 	peers  []peer.Peer // switchback among them
+	relay  peer.Peer   // what passes bytes on: only its processor time is measured
 	rounds int
 	each   time.Duration
 	idle   int
@@ -28,9 +30,8 @@ type options struct {
 // figures are all measurements: by workload or rate, then by proxy, then by round.
 type figures struct {
 	options
-	versions []string
-	cpu      [][][]sample // of workloads, one thread
-	full     [][][]sample // of saturated, one thread
+	versions []string     // the last is relay's
+	cpu      [][][]sample // of workloads, one thread; the last way is relay
 	users    [][][]sample // one workload of switchback with a random split and of one with sticky users, one thread
 	times    [][][]sample // of latency, default threads; the last proxy is none
 	memory   [][]memory   // of proxies
@@ -53,7 +54,7 @@ func run(ctx context.Context, o options) (*figures, error) {
 		return nil, err
 	}
 	defer b.tearDown()
-	for _, p := range b.peers {
+	for _, p := range b.withRelay() {
 		version, err := p.Tell(ctx)
 		if err != nil {
 			return nil, err
@@ -133,11 +134,8 @@ type way struct {
 }
 
 func (b *bench) measureCPU(ctx context.Context) error {
-	return b.with(ctx, b.peers, 1, func(ways []way) (err error) {
-		if b.cpu, err = b.rotate(ctx, ways, b.workloads, "processor time"); err != nil {
-			return err
-		}
-		b.full, err = b.rotate(ctx, ways, b.saturated, "a saturated core")
+	return b.with(ctx, b.withRelay(), 1, func(ways []way) (err error) {
+		b.cpu, err = b.rotate(ctx, ways, b.workloads, "processor time")
 		return err
 	})
 }
@@ -186,13 +184,8 @@ func (b *bench) rotate(ctx context.Context, ways []way, all []workload, what str
 	return samples, nil
 }
 
-// name is that of a column; after the proxies comes the way without one.
-func (b *figures) name(i int) string {
-	if i == len(b.peers) {
-		return direct
-	}
-	return b.peers[i].Name
-}
+// withRelay are the ways of which processor time is measured.
+func (o *options) withRelay() []peer.Peer { return append(slices.Clip(o.peers), o.relay) }
 
 // sample measures once; without a proxy, straight at the backend.
 func (b *bench) sample(ctx context.Context, w workload, p *peer.Process) (s sample, err error) {

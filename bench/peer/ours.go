@@ -39,10 +39,16 @@ func threads(s Setup) []string { return []string{fmt.Sprintf("GOMAXPROCS=%d", s.
 
 // ReverseProxy is the reverse proxy of Go's standard library, with nothing around it but the choice of a
 // target. The program given serves the setup in a file: PROGRAM reverseproxy FILE.
-func ReverseProxy(program string) Peer {
+func ReverseProxy(program string) Peer { return bench(program, "ReverseProxy", "reverseproxy") }
+
+// Relay is what passes bytes on without reading a header. It is run as PROGRAM relay FILE.
+func Relay(program string) Peer { return bench(program, "relay", "relay") }
+
+// bench is a command of the program that measures.
+func bench(program, name, command string) Peer {
 	return Peer{
-		Name: "ReverseProxy", Program: program, Version: []string{"version"},
-		Args: always("reverseproxy", "setup.json"), Env: threads,
+		Name: name, Program: program, Version: []string{"version"},
+		Args: always(command, "setup.json"), Env: threads,
 		Files: func(s Setup) map[string]string {
 			text, _ := json.Marshal(s) // strings and numbers
 			return map[string]string{"setup.json": string(text) + "\n"}

@@ -18,7 +18,7 @@ var setup = Setup{
 // TestFiles looks for what every proxy must have been told.
 func TestFiles(t *testing.T) {
 	for _, p := range []Peer{
-		Nginx("n"), HAProxy("h"), Caddy("c"), Traefik("t"), Envoy("e"), ReverseProxy("r"), Switchback("s", "switchback", "", ""),
+		Nginx("n"), HAProxy("h"), Caddy("c"), Traefik("t"), Envoy("e"), ReverseProxy("r"), Relay("r"), Switchback("s", "switchback", "", ""),
 		Switchback("s", "variant", ", fast: false", "    sticky: {key: [{cookie: user}]}\n"),
 	} {
 		t.Run(p.Name, func(t *testing.T) {
