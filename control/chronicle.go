@@ -32,11 +32,12 @@ type chronicle struct {
 	log     *zap.Logger
 	journal *journal.Journal // nil: nothing outlives the process
 
-	mu    sync.RWMutex // guards the four below
-	lanes [len(keepEvents)][]*entry
-	last  int64         // the newest id
-	gone  int64         // the newest id that was forgotten
-	newer chan struct{} // closed by the next event
+	mu     sync.RWMutex // guards the five below
+	lanes  [len(keepEvents)][]*entry
+	forgot [len(keepEvents)]bool // something, by lane
+	last   int64                 // the newest id
+	gone   int64                 // the newest id that was forgotten
+	newer  chan struct{}         // closed by the next event
 }
 
 // entry is an event as it is kept. It is not changed. Seq tells decisions about one thing apart, with their
@@ -95,6 +96,7 @@ func (c *chronicle) trim(lane int) {
 	if over := len(c.lanes[lane]) - keepEvents[lane]; over > 0 {
 		c.gone = max(c.gone, c.lanes[lane][over-1].id)
 		c.lanes[lane] = c.lanes[lane][over:]
+		c.forgot[lane] = true
 	}
 }
 
@@ -128,11 +130,12 @@ func behind(lane []*entry, id int64) []*entry {
 	return lane[i:]
 }
 
-// oldest is the time of the oldest decision that is kept; zero: none is.
-func (c *chronicle) oldest() time.Time {
+// horizon is the time before which a decision that is no event may be one that was forgotten; zero: none was.
+func (c *chronicle) horizon() time.Time {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if len(c.lanes[laneDecided]) == 0 {
+	forgot := c.forgot[laneDecided] || c.journal != nil && c.journal.Trimmed(laneDecided)
+	if !forgot || len(c.lanes[laneDecided]) == 0 {
 		return time.Time{}
 	}
 	return c.lanes[laneDecided][0].At

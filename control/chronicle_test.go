@@ -278,3 +278,26 @@ func TestReadersThatFallBehind(t *testing.T) {
 		cancel()
 	})
 }
+
+// Decisions that are forgotten, because so many came later, are not taken for new ones after a restart.
+func TestForgottenDecisionsAreNotToldAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		dir, st := filepath.Join(t.TempDir(), "events"), memory.New()
+		n := keeping(t, dir, st, blueGreen(100))
+		n.cutover("green")
+		rest(time.Second)
+		for i := range keepEvents[laneDecided] {
+			n.happened(laneDecided, api.Event{Type: "test"})
+			if i%1000 == 0 {
+				rest(time.Second) // for the disk
+			}
+		}
+		n.end()
+		n = keeping(t, dir, st, blueGreen(100))
+		for _, said := range n.said() {
+			if said != "test " && said != "test" {
+				t.Errorf("told again: %s", said)
+			}
+		}
+	})
+}

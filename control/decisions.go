@@ -70,8 +70,8 @@ func (l *Loop) tellDecisions() {
 		return a.at.Compare(b.at)
 	})
 	horizon := time.Time{}
-	if !l.caughtUp && l.o.Journal != nil && l.o.Journal.Trimmed(laneDecided) {
-		horizon = l.events.oldest() // what is older was an event once and is forgotten
+	if !l.caughtUp {
+		horizon = l.events.horizon() // what is older was an event once and is forgotten
 	}
 	for _, d := range fresh {
 		if !d.at.Before(horizon) {
