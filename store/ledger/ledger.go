@@ -14,10 +14,11 @@ import (
 	"github.com/switchback-proxy/switchback/store"
 )
 
-// The history a Ledger keeps for watches: whichever bound is met first.
+// The history a Ledger keeps for watches: whichever bound is met first. It bridges the moments in which a watch
+// stands still. One that is further behind lists again, which costs less than to keep for ever what it might want.
 const (
 	MaxChanges = 1024
-	MaxBytes   = 8 << 20
+	MaxBytes   = store.MaxValue // room for one of any size
 )
 
 // Ledger holds entries and the latest changes. It is safe for concurrent use, but whoever plans a
