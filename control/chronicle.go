@@ -22,7 +22,8 @@ const (
 // Lanes are the lanes of a journal that keeps events.
 var Lanes = []journal.Lane{{Name: "decided", Bytes: 16 << 20}, {Name: "seen", Bytes: 4 << 20}}
 
-// keepEvents bounds the events that can be asked for, by lane.
+// keepEvents bounds the events that can be asked for, by lane. Together they have at most the lane's bytes, as on
+// disk: an event of the judge is larger than most.
 var keepEvents = [...]int{laneDecided: 10_000, laneSeen: 4_000}
 
 // chronicle is the events in the one order in which they became known. Readers and writers may come from
@@ -32,20 +33,22 @@ type chronicle struct {
 	log     *zap.Logger
 	journal *journal.Journal // nil: nothing outlives the process
 
-	mu     sync.RWMutex // guards the five below
+	mu     sync.RWMutex // guards the six below
 	lanes  [len(keepEvents)][]*entry
-	forgot [len(keepEvents)]bool // something, by lane
-	last   int64                 // the newest id
-	gone   int64                 // the newest id that was forgotten
-	newer  chan struct{}         // closed by the next event
+	bytes  [len(keepEvents)]int64 // of what is in lanes, as the journal has it
+	forgot [len(keepEvents)]bool  // something, by lane
+	last   int64                  // the newest id
+	gone   int64                  // the newest id that was forgotten
+	newer  chan struct{}          // closed by the next event
 }
 
 // entry is an event as it is kept. It is not changed. Seq tells decisions about one thing apart, with their
 // time: numbers begin anew when a state is lost.
 type entry struct {
 	api.Event
-	Seq int64 `json:"seq,omitempty"`
-	id  int64
+	Seq  int64 `json:"seq,omitempty"`
+	id   int64
+	size int64 // in the journal
 }
 
 func newChronicle(o Options) *chronicle {
@@ -55,16 +58,13 @@ func newChronicle(o Options) *chronicle {
 // load takes in what a journal had.
 func (c *chronicle) load(records []journal.Record) {
 	for _, r := range records {
-		t := &entry{id: r.ID}
+		t := &entry{id: r.ID, size: int64(len(r.Value))}
 		if r.Lane < 0 || r.Lane >= len(c.lanes) || json.Unmarshal(r.Value, t) != nil || r.ID <= c.last {
 			continue // another version wrote it
 		}
 		t.ID = strconv.FormatInt(r.ID, 10)
-		c.lanes[r.Lane] = append(c.lanes[r.Lane], t)
 		c.last = r.ID
-	}
-	for i := range c.lanes {
-		c.trim(i)
+		c.keep(r.Lane, t)
 	}
 }
 
@@ -75,15 +75,14 @@ func (c *chronicle) tell(lane int, e api.Event, seq int64) {
 		c.log.Error("event not kept", zap.String("type", e.Type), zap.Error(err))
 		return
 	}
-	t := &entry{Event: e, Seq: seq}
+	t := &entry{Event: e, Seq: seq, size: int64(len(value))}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// Ids are microseconds where the clock allows: after a crash no id comes again that somebody has seen.
 	t.id = max(c.last+1, c.now().UnixMicro())
 	t.ID = strconv.FormatInt(t.id, 10)
 	c.last = t.id
-	c.lanes[lane] = append(c.lanes[lane], t)
-	c.trim(lane)
+	c.keep(lane, t)
 	if c.journal != nil {
 		c.journal.Append(journal.Record{Lane: lane, ID: t.id, Value: value}, lane == laneDecided)
 	}
@@ -91,13 +90,17 @@ func (c *chronicle) tell(lane int, e api.Event, seq int64) {
 	c.newer = make(chan struct{})
 }
 
-// trim needs mu. Readers may hold what is cut off; nobody changes it.
-func (c *chronicle) trim(lane int) {
-	if over := len(c.lanes[lane]) - keepEvents[lane]; over > 0 {
-		c.gone = max(c.gone, c.lanes[lane][over-1].id)
-		c.lanes[lane] = c.lanes[lane][over:]
-		c.forgot[lane] = true
+// keep adds an entry and forgets the oldest ones of its lane that are too many. It needs mu. Readers may hold what
+// is cut off; nobody changes it.
+func (c *chronicle) keep(lane int, t *entry) {
+	all := append(c.lanes[lane], t)
+	c.bytes[lane] += t.size
+	for len(all) > keepEvents[lane] || c.bytes[lane] > Lanes[lane].Bytes {
+		c.gone, c.forgot[lane] = max(c.gone, all[0].id), true
+		c.bytes[lane] -= all[0].size
+		all = all[1:]
 	}
+	c.lanes[lane] = all
 }
 
 // after is the events behind an id, oldest first and at most limit of them, 0 all. Gone is the newest that is

@@ -301,3 +301,28 @@ func TestForgottenDecisionsAreNotToldAgain(t *testing.T) {
 		}
 	})
 }
+
+// Large events are bounded by their bytes, small ones by their number.
+func TestEventsAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := start(t, memory.New(), blueGreen(100))
+		for size, most := range map[int]int{
+			0:       keepEvents[laneSeen],
+			8 << 10: int(Lanes[laneSeen].Bytes / (8 << 10)),
+		} {
+			for range keepEvents[laneSeen] + 10 {
+				n.happened(laneSeen, api.Event{Type: "test", Sentence: strings.Repeat("x", size)})
+			}
+			c, bytes := n.events, int64(0)
+			for _, e := range c.lanes[laneSeen] {
+				bytes += e.size
+			}
+			if got := len(c.lanes[laneSeen]); got > most || got < most*9/10 || bytes != c.bytes[laneSeen] || bytes > Lanes[laneSeen].Bytes {
+				t.Errorf("of %d bytes each there are %d, at most %d; %d bytes, counted %d", size, got, most, bytes, c.bytes[laneSeen])
+			}
+			if c.gone >= c.lanes[laneSeen][0].id {
+				t.Errorf("%d is forgotten, and %d is there", c.gone, c.lanes[laneSeen][0].id)
+			}
+		}
+	})
+}
