@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/switchback-proxy/switchback/config"
-	"github.com/switchback-proxy/switchback/router"
 	"go.uber.org/zap"
 )
 
@@ -17,72 +16,79 @@ type drains struct {
 	stopped bool
 }
 
+// drained is a pool that lost its weight. Its timers may run for long, so they hold on to no table and no file.
+type drained struct {
+	service, pool string
+	how           config.Drain
+	number        uint64 // of the snapshot that took the weight away
+}
+
 // start gives every pool that had weight in old and has none in next its drain timeouts.
 func (d *drains) start(s *Server, old, next *snapshot) {
 	if old == nil {
 		return
 	}
-	number := next.number // the timers must not hold on to a whole snapshot
 	for _, p := range old.table.Pools {
-		if p.Weight == 0 || next.weight(p) > 0 {
+		g := drained{p.Service.Name, p.Name, p.Service.Config.Drain, next.number}
+		if p.Weight == 0 || next.weight(g) > 0 {
 			continue
 		}
-		s.log.Info("pool drains", zap.String("service", p.Service.Name), zap.String("pool", p.Name),
-			zap.Int64("in_flight", p.InFlight()), zap.Duration("timeout", p.Service.Config.Drain.Timeout))
-		d.after(p.Service.Config.Drain.Timeout, func() { s.endDrain(p, number) })
-		switch long := p.Service.Config.Drain; long.LongLived {
+		s.log.Info("pool drains", zap.String("service", g.service), zap.String("pool", g.pool),
+			zap.Int64("in_flight", p.InFlight()), zap.Duration("timeout", g.how.Timeout))
+		d.after(g.how.Timeout, func() { s.endDrain(g) })
+		switch g.how.LongLived {
 		case config.LongLivedDrain:
-			d.after(long.LongLivedTimeout, func() { s.endLongLived(p, number, long.Spread) })
+			d.after(g.how.LongLivedTimeout, func() { s.endLongLived(g, g.how.Spread) })
 		case config.LongLivedClose:
-			d.after(0, func() { s.endLongLived(p, number, 0) })
+			d.after(0, func() { s.endLongLived(g, 0) })
 		case config.LongLivedKeep:
 		}
 	}
 }
 
 // weight is what a pool of another table has in this one.
-func (n *snapshot) weight(p *router.Pool) int {
-	if s := n.table.Service(p.Service.Name); s != nil {
-		if now := s.Pool(p.Name); now != nil {
+func (n *snapshot) weight(g drained) int {
+	if s := n.table.Service(g.service); s != nil {
+		if now := s.Pool(g.pool); now != nil {
 			return int(now.Weight)
 		}
 	}
 	return 0
 }
 
-// endDrain cuts what began on the pool before the snapshot of that number, unless it has traffic again.
-func (s *Server) endDrain(p *router.Pool, number uint64) {
-	if s.snap.Load().weight(p) > 0 {
+// endDrain cuts what began on the pool while it had weight, unless it has traffic again.
+func (s *Server) endDrain(g drained) {
+	if s.snap.Load().weight(g) > 0 {
 		return
 	}
 	// A call that is still there is long-lived, whether it has shown it or not.
-	calls := p.Service.Config.Drain.LongLived == config.LongLivedClose
+	calls := g.how.LongLived == config.LongLivedClose
 	n := s.running.cancel(errDrained, func(m *membership) bool {
-		return !m.longLived && (calls || !m.grpc) && m.began(p, number)
+		return !m.longLived && (calls || !m.grpc) && m.on(g)
 	})
 	if n > 0 {
-		s.log.Warn("requests cut at the drain timeout", zap.String("service", p.Service.Name),
-			zap.String("pool", p.Name), zap.Int("requests", n))
+		s.log.Warn("requests cut at the drain timeout", zap.String("service", g.service),
+			zap.String("pool", g.pool), zap.Int("requests", n))
 	}
 }
 
-// endLongLived closes the long-lived exchanges that began on the pool before the snapshot of that number,
-// one by one over a time, as long as the pool has no traffic again. At once means those only that have
-// shown to be long-lived: a unary call looks like a stream until it is answered.
-func (s *Server) endLongLived(p *router.Pool, number uint64, spread time.Duration) {
-	if s.snap.Load().weight(p) > 0 {
+// endLongLived closes the long-lived exchanges that began on the pool while it had weight, one by one over a
+// time, as long as the pool has no traffic again. At once means those only that have shown to be long-lived: a
+// unary call looks like a stream until it is answered.
+func (s *Server) endLongLived(g drained, spread time.Duration) {
+	if s.snap.Load().weight(g) > 0 {
 		return
 	}
-	calls := p.Service.Config.Drain.LongLived == config.LongLivedDrain
-	ends := s.running.selected(func(m *membership) bool { return (m.longLived || calls && m.grpc) && m.began(p, number) })
+	calls := g.how.LongLived == config.LongLivedDrain
+	ends := s.running.selected(func(m *membership) bool { return (m.longLived || calls && m.grpc) && m.on(g) })
 	if len(ends) == 0 {
 		return
 	}
-	s.log.Info("long-lived exchanges of a drained pool are closed", zap.String("service", p.Service.Name),
-		zap.String("pool", p.Name), zap.Int("exchanges", len(ends)), zap.Duration("over", spread))
+	s.log.Info("long-lived exchanges of a drained pool are closed", zap.String("service", g.service),
+		zap.String("pool", g.pool), zap.Int("exchanges", len(ends)), zap.Duration("over", spread))
 	for i, end := range ends {
 		s.drains.after(spread/time.Duration(len(ends))*time.Duration(i), func() {
-			if s.snap.Load().weight(p) == 0 {
+			if s.snap.Load().weight(g) == 0 {
 				end(errDrained)
 			}
 		})

@@ -59,6 +59,7 @@ func (x *fastExchange) begin(f *fastPath, q *loop.Request) loop.Verdict {
 	var err error
 	x.decision, err = x.snap.table.Decide(&x.request, s.random())
 	if p := x.decision.Pool; p != nil && !x.snap.plain[p.Index] {
+		x.letGo()
 		return loop.HandOver
 	}
 	err = x.start(&x.request, err)
@@ -271,6 +272,13 @@ func (x *fastExchange) finish(o metrics.Outcome, status int, bytes int64) {
 		q := logEntry{strings.Clone(x.request.Method), strings.Clone(x.request.Host), strings.Clone(x.request.Path), x.client.addr}
 		x.server.access.write(&x.exchange, q, target, o, status, bytes)
 	}
+	x.letGo()
+}
+
+// letGo forgets what an exchange was about: until it is used again, which may be never, it must keep no old table.
+func (x *fastExchange) letGo() {
+	clear(x.compared)
+	x.exchange = exchange{running: &x.own, compared: x.compared[:0], ended: true}
 }
 
 // Abandon ends an exchange that nobody finished.

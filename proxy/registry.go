@@ -59,6 +59,7 @@ func (m *membership) leave() {
 	m.shard.mu.Lock()
 	defer m.shard.mu.Unlock()
 	delete(m.shard.members, m)
+	m.pool = nil // of a table that may be old when the membership is used again
 }
 
 // moved notes that another pool serves now.
@@ -115,10 +116,10 @@ func (m *membership) lasts() bool {
 	return m.longLived
 }
 
-// began reports whether an exchange is on a pool since before the snapshot of that number. The caller
-// holds the shard's lock.
-func (m *membership) began(p *router.Pool, number uint64) bool {
-	return m.number < number && m.pool.Name == p.Name && m.pool.Service.Name == p.Service.Name
+// on reports whether an exchange is on a pool since before it lost its weight. The caller holds the shard's
+// lock.
+func (m *membership) on(g drained) bool {
+	return m.number < g.number && m.pool.Name == g.pool && m.pool.Service.Name == g.service
 }
 
 // cancel ends every exchange that match selects and returns how many it were.

@@ -6,11 +6,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+	"weak"
 )
 
 // A request that begins after Swap returned never meets the pool from before, and none fails.
@@ -237,4 +239,28 @@ func TestDrainOfARemovedPool(t *testing.T) {
 	if got := <-plain; !strings.HasPrefix(got, "503 pool-drained") {
 		t.Errorf("the request ended with %q", got)
 	}
+}
+
+// Nothing keeps a table from before a swap once its requests have ended: no timer of a drain that runs for long, and
+// no exchange that waits to be used again.
+func TestOldTablesAreLetGo(t *testing.T) {
+	t.Parallel()
+	const file = `services: {web: {drain: {timeout: 1h, long_lived: drain, long_lived_timeout: 1h}, pools: {blue: ["{{blue}}"], green: ["{{green}}"]}, weights: {blue: %d, green: %d}}}`
+	urls := map[string]string{"blue": named(t, "blue"), "green": named(t, "green")}
+	r := start(t, fmt.Sprintf(file, 100, 0), urls)
+	c := r.dial()
+	defer c.Close()
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\n"+host+"\r\n")
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	_ = res.Body.Close()
+	table, pool, service := weak.Make(r.table), weak.Make(r.table.Pools[0]), weak.Make(&r.table.Config.Services[0])
+	r.swap(fmt.Sprintf(file, 0, 100), urls)
+	eventually(t, "let go", func() bool {
+		runtime.GC()
+		return table.Value() == nil && pool.Value() == nil && service.Value() == nil
+	})
 }
