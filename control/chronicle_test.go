@@ -93,6 +93,9 @@ func TestEventsOutliveARestart(t *testing.T) {
 		if err != nil || len(now) != len(before)+1 || now[1].ID != before[1].ID || now[1].Sentence != before[1].Sentence {
 			t.Errorf("after a restart\n%+v, %v\nbefore\n%+v", now, err, before)
 		}
+		if kept := n.o.Kept; kept != nil {
+			t.Errorf("%d records of the journal stay in memory beside their events", len(kept))
+		}
 		n.end()
 
 		// A node that keeps nothing makes a decision: as if the process had ended before it was an event.

@@ -143,6 +143,7 @@ func New(o Options) *Loop {
 		events: newChronicle(o), decisions: map[string]*decisions{},
 	}
 	l.events.load(o.Kept)
+	l.o.Kept = nil // read; its many megabytes need not stay beside the events
 	l.remembered()
 	return l
 }
