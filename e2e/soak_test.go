@@ -39,6 +39,7 @@ func TestSoak(t *testing.T) {
 	}
 	blue, green := []*sickly{newSickly(t, "blue"), newSickly(t, "blue")}, []*sickly{newSickly(t, "green"), newSickly(t, "green")}
 	s := newSiteOf(t, map[string][]string{"blue": urls(blue), "green": urls(green)})
+	s.remember(t)
 	k := &soak{site: s, outcomes: map[string]map[string]int{}}
 	k.edit(t, 1)
 	s.start(t)
@@ -62,10 +63,11 @@ func TestSoak(t *testing.T) {
 }
 
 // holdings is what a process holds, by its own account.
-type holdings struct{ bytes, descriptors, goroutines float64 }
+type holdings struct{ bytes, descriptors, goroutines, heap float64 }
 
 func (h holdings) String() string {
-	return fmt.Sprintf("%.1f MB, %.0f descriptors, %.0f goroutines", h.bytes/(1<<20), h.descriptors, h.goroutines)
+	return fmt.Sprintf("%.1f MB, %.0f descriptors, %.0f goroutines (%.1f MB of heap are the next to be collected)",
+		h.bytes/(1<<20), h.descriptors, h.goroutines, h.heap/(1<<20))
 }
 
 // soak is the traffic and what became of it.
@@ -135,6 +137,7 @@ func (k *soak) quiet(t *testing.T) holdings {
 	for range 60 {
 		now := holdings{
 			k.site.figure(t, "process_resident_memory_bytes"), k.site.figure(t, "process_open_fds"), k.site.figure(t, "go_goroutines"),
+			k.site.figure(t, "go_memstats_next_gc_bytes"),
 		}
 		if same++; math.Abs(now.descriptors-h.descriptors) > 2 || math.Abs(now.goroutines-h.goroutines) > 2 {
 			same = 0
