@@ -43,13 +43,14 @@ func (f *fastPath) Begin(again loop.Exchange, q *loop.Request) (loop.Exchange, l
 	x, _ := again.(*fastExchange)
 	if x == nil {
 		x = &fastExchange{}
+		x.letGo()
 	}
 	return x, x.begin(f, q)
 }
 
 func (x *fastExchange) begin(f *fastPath, q *loop.Request) loop.Verdict {
 	s := f.server
-	x.exchange = exchange{server: s, snap: s.snap.Load(), began: q.At, running: &x.own, compared: x.compared[:0]}
+	x.server, x.snap, x.began, x.ended = s, s.snap.Load(), q.At, false
 	x.fields = q.Head
 	x.ask(f.handler, q)
 	if x.snap == nil {
@@ -282,7 +283,10 @@ func (x *fastExchange) letGo() {
 }
 
 // Abandon ends an exchange that nobody finished.
-func (x *fastExchange) Abandon() { x.abandon() }
+func (x *fastExchange) Abandon() {
+	x.abandon()
+	x.letGo()
+}
 
 // Limits are those of the service.
 func (x *fastExchange) Limits() (head, whole time.Duration) {

@@ -14,14 +14,18 @@ import (
 type registry struct{ shards [64]shard }
 
 type shard struct {
-	mu      sync.Mutex // guards members and every membership in it
-	members map[*membership]struct{}
-	_       [40]byte // a cache line each
+	mu    sync.Mutex  // guards all that follows and every membership of the shard
+	first *membership // of a list: entering and leaving, which every request does, look nothing up
+	n     int
+	_     [40]byte // a cache line each
 }
 
 // membership is an exchange's place in the registry.
 type membership struct {
-	shard     *shard
+	shard      *shard
+	next, prev *membership
+	entered    bool
+
 	pool      *router.Pool // that serves
 	number    uint64       // of the snapshot
 	cancel    context.CancelCauseFunc
@@ -45,10 +49,30 @@ func (r *registry) enter(x *exchange) {
 	m.pool, m.number, m.cancel = x.target.Pool, x.snap.number, x.cancel
 	m.turn++
 	m.longLived, m.cause = false, nil
-	if m.shard.members == nil {
-		m.shard.members = map[*membership]struct{}{}
+	m.shard.link(m)
+}
+
+// link needs mu.
+func (s *shard) link(m *membership) {
+	if m.next = s.first; m.next != nil {
+		m.next.prev = m
 	}
-	m.shard.members[m] = struct{}{}
+	s.first, m.entered = m, true
+	s.n++
+}
+
+// unlink needs mu.
+func (s *shard) unlink(m *membership) {
+	if m.prev == nil {
+		s.first = m.next
+	} else {
+		m.prev.next = m.next
+	}
+	if m.next != nil {
+		m.next.prev = m.prev
+	}
+	m.next, m.prev, m.entered = nil, nil, false
+	s.n--
 }
 
 // leave may be called without enter.
@@ -58,7 +82,9 @@ func (m *membership) leave() {
 	}
 	m.shard.mu.Lock()
 	defer m.shard.mu.Unlock()
-	delete(m.shard.members, m)
+	if m.entered {
+		m.shard.unlink(m)
+	}
 	m.pool = nil // of a table that may be old when the membership is used again
 }
 
@@ -84,8 +110,8 @@ func (m *membership) end() context.CancelCauseFunc {
 	turn, wake := m.turn, m.wake
 	return func(cause error) {
 		m.shard.mu.Lock()
-		_, runs := m.shard.members[m]
-		if runs = runs && m.turn == turn; runs && m.cause == nil {
+		runs := m.entered && m.turn == turn
+		if runs && m.cause == nil {
 			m.cause = cause
 		}
 		m.shard.mu.Unlock()
@@ -145,7 +171,7 @@ func (s *shard) selected(match func(*membership) bool) []context.CancelCauseFunc
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []context.CancelCauseFunc
-	for m := range s.members {
+	for m := s.first; m != nil; m = m.next {
 		if match(m) {
 			out = append(out, m.end())
 		}
@@ -159,7 +185,7 @@ func (r *registry) count() int {
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		n += len(s.members)
+		n += s.n
 		s.mu.Unlock()
 	}
 	return n
@@ -173,7 +199,7 @@ func (r *registry) each(visit func(*membership)) {
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		for m := range s.members {
+		for m := s.first; m != nil; m = m.next {
 			visit(m)
 		}
 		s.mu.Unlock()

@@ -42,6 +42,16 @@ func nextField(p []byte) (name, value, rest []byte) {
 	return line[:colon], trim(line[colon+1:]), p[i+1:]
 }
 
+// appendLine appends the field that p begins with. Most are in the form that [appendField] writes, and are copied
+// whole: after one space the line is that long, or longer by white space that is left out.
+func appendLine(dst, p, name, value []byte) []byte {
+	n := len(name) + len(": ") + len(value) + len("\r\n")
+	if p[len(name)+1] == ' ' && p[n-1] == '\n' {
+		return append(dst, p[:n]...)
+	}
+	return appendField(dst, name, value)
+}
+
 func appendField[T string | []byte](dst, name []byte, value T) []byte {
 	dst = append(dst, name...)
 	dst = append(dst, ": "...)

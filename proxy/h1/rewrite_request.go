@@ -31,10 +31,12 @@ func AppendRequest(dst, head []byte, r *Request, f *Forwarding) []byte {
 		w.gone.gather(section)
 	}
 	dst = w.appendStart(dst)
-	for name, value, rest := nextField(section); name != nil; name, value, rest = nextField(rest) {
+	p := section
+	for name, value, rest := nextField(p); name != nil; name, value, rest = nextField(p) {
 		if w.keep(name, value) {
-			dst = appendField(dst, name, value)
+			dst = appendLine(dst, p, name, value)
 		}
+		p = rest
 	}
 	if w.trailers {
 		dst = append(dst, "Te: trailers\r\n"...) // RFC 9110 §10.1.4

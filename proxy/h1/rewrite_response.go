@@ -23,12 +23,13 @@ func AppendResponse(dst, head []byte, r *Response, a *Answering) []byte {
 	}
 	dst = appendAnswerStart(dst, head, r, a)
 	dated := false
-	for name, value, rest := nextField(section); name != nil; name, value, rest = nextField(rest) {
-		if !keepAnswered(name, r, &gone) {
-			continue
+	p := section
+	for name, value, rest := nextField(p); name != nil; name, value, rest = nextField(p) {
+		if keepAnswered(name, r, &gone) {
+			dated = dated || same(name, "date")
+			dst = appendLine(dst, p, name, value)
 		}
-		dated = dated || same(name, "date")
-		dst = appendField(dst, name, value)
+		p = rest
 	}
 	if !dated && a.Date != "" {
 		dst = appendField(dst, []byte("Date"), a.Date)

@@ -47,6 +47,21 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+func TestAppendLine(t *testing.T) {
+	for line, want := range map[string]string{
+		"A: b": "A: b", "A:b": "A: b", "A:": "A: ", "A: ": "A: ", "A:  b": "A: b", "A: b ": "A: b", "A:\tb": "A: b", "A: b\t \t": "A: b",
+		"A:   ": "A: ", "A: b c": "A: b c", "A: :": "A: :",
+	} {
+		for _, next := range []string{"\r\n", "B: c\r\n\r\n"} {
+			p := []byte(line + "\r\n" + next)
+			name, value, _ := nextField(p)
+			if got := string(appendLine(nil, p, name, value)); got != want+"\r\n" {
+				t.Errorf("%q became %q", line, got)
+			}
+		}
+	}
+}
+
 func TestRewriteDoesNotAllocate(t *testing.T) {
 	many := "Connection: keep-alive, a, b, c, d, e, f, g, h, i"
 	head := []byte(msg("POST http://a.example/ HTTP/1.1", "Host: a.example", many, "TE: trailers", "Via: 1.1 a", "Via: 1.1 b",

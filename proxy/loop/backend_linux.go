@@ -18,8 +18,9 @@ type backend struct {
 		idle int // in its list
 	}
 	to     endpoint
-	client *client // whose exchange it carries; nil: none
-	since  int64   // idle, in ticks
+	list   *idleList // where it is kept; nil: nowhere yet
+	client *client   // whose exchange it carries; nil: none
+	since  int64     // idle, in ticks
 
 	scanner h1.ResponseScanner
 	in      []byte // read, and waiting for more before it can be judged

@@ -21,7 +21,10 @@ type idle struct {
 }
 
 // idleList has the one used last at its end.
-type idleList struct{ kept []*backend }
+type idleList struct {
+	kept []*backend
+	gone bool // it was empty for long, and its endpoint has another one or none
+}
 
 func (i *idle) take(to endpoint) *backend {
 	l := i.lists[to]
@@ -35,11 +38,10 @@ func (i *idle) take(to endpoint) *backend {
 
 // put keeps a connection for the next request.
 func (i *idle) put(b *backend) {
-	l := i.lists[b.to]
-	if l == nil {
-		l = &idleList{}
-		i.lists[b.to] = l
+	if b.list == nil || b.list.gone {
+		b.list = i.list(b.to)
 	}
+	l := b.list
 	if len(l.kept) >= idlePerTarget || b.to.pool.retired.Load() {
 		b.close()
 		return
@@ -49,14 +51,24 @@ func (i *idle) put(b *backend) {
 	i.n++
 }
 
+// list is that of an endpoint.
+func (i *idle) list(to endpoint) *idleList {
+	l := i.lists[to]
+	if l == nil {
+		l = &idleList{}
+		i.lists[to] = l
+	}
+	return l
+}
+
 // remove takes one out, wherever it stands.
 func (i *idle) remove(b *backend) {
-	kept := i.lists[b.to].kept
+	kept := b.list.kept
 	last := len(kept) - 1
 	kept[b.place.idle] = kept[last]
 	kept[b.place.idle].place.idle = b.place.idle
 	kept[last] = nil
-	i.lists[b.to].kept = kept[:last]
+	b.list.kept = kept[:last]
 	i.n--
 }
 
@@ -74,6 +86,7 @@ func (i *idle) sweep(p *poller) {
 			}
 		}
 		if len(l.kept) == 0 {
+			l.gone = true
 			delete(i.lists, to)
 		}
 	}
