@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -85,6 +86,9 @@ func malformedBody(r *h1.Refusal) failure {
 	return failure{http.StatusBadRequest, r.Reason, "The request's body is malformed: " + r.Detail + ".", metrics.ClientGone}
 }
 
+// shortages are what this machine may have run out of when it cannot connect: that says nothing of the target.
+var shortages = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL}
+
 // targetFailure tells what an error of a connection to a target means.
 func targetFailure(err error) failure {
 	var refusal *h1.Refusal
@@ -95,6 +99,8 @@ func targetFailure(err error) failure {
 	timeout := errors.As(err, &netErr) && netErr.Timeout()
 	var op *net.OpError
 	switch {
+	case slices.ContainsFunc(shortages, func(of error) bool { return errors.Is(err, of) }):
+		return failure{http.StatusServiceUnavailable, "no-resources", "The proxy has no descriptor, port or memory left for a connection.", metrics.Unexpected}
 	case errors.As(err, &op) && op.Op == "dial" && timeout:
 		return failure{http.StatusGatewayTimeout, "connect-timeout", "The upstream did not accept the connection in time.", metrics.Timeout}
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -105,7 +105,8 @@ func TestSlowReadersAreNotBufferedFor(t *testing.T) {
 	}
 }
 
-// Without descriptors nobody is accepted, but who has been is served; and as soon as there are some, all are.
+// Without descriptors nobody is accepted, but who has been is served; and as soon as there are some, all are. Where
+// that takes a new connection to a target, the target is not to blame.
 func TestDescriptorsExhaustedWhileServing(t *testing.T) {
 	const variable = "SWITCHBACK_TEST_EXHAUSTED"
 	if os.Getenv(variable) == "" { // the limit is the process's
@@ -117,7 +118,10 @@ func TestDescriptorsExhaustedWhileServing(t *testing.T) {
 		}
 		return
 	}
-	r := start(t, one, map[string]string{"blue": named(t, "blue")})
+	const file = `services:
+  web: {pools: {blue: ["{{blue}}"]}, weights: {blue: 100}}
+  other: {hosts: [other.example], pools: {green: ["{{green}}"]}, weights: {green: 100}}`
+	r := start(t, file, map[string]string{"blue": named(t, "blue"), "green": named(t, "green")})
 	c := r.dial()
 	br := bufio.NewReader(c)
 	ask := func() {
@@ -169,6 +173,10 @@ func TestDescriptorsExhaustedWhileServing(t *testing.T) {
 		ask()
 		time.Sleep(5 * time.Millisecond) // so that accepting fails now and then
 	}
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: other.example\r\n\r\n")
+	if res, _ := answer(t, br, "GET"); res.StatusCode != 503 || res.Header.Get("Switchback-Reason") != "no-resources" {
+		t.Errorf("without a descriptor for the target the answer is %d %s", res.StatusCode, res.Header.Get("Switchback-Reason"))
+	}
 	for _, fd := range fill {
 		_ = syscall.Close(fd)
 	}
@@ -187,6 +195,9 @@ func TestDescriptorsExhaustedWhileServing(t *testing.T) {
 		_ = syscall.Close(fd)
 	}
 	ask()
+	if got := r.count("switchback_attempts_total", `service="other"`, `outcome="unexpected"`); got != 1 {
+		t.Errorf("%d attempts are booked as ours", got)
+	}
 	_ = c.Close()
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
 		t.Error(err)

@@ -459,7 +459,10 @@ func TestPipelineOfAThousand(t *testing.T) {
 	c := r.dial()
 	defer c.Close()
 	var all strings.Builder
-	const n = 1000
+	n := 1000
+	if testPath() == splitPath {
+		n = 300 // for the same in a megabyte of single bytes a busy machine takes too long
+	}
 	for i := range n {
 		switch id := fmt.Sprintf("/%d", i); i % 4 {
 		case 0:
