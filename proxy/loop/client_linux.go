@@ -154,6 +154,15 @@ func (c *client) flush() (done, gone bool) {
 	return all, err != nil
 }
 
+// unread waits for a client to take the end of an answer. One that takes nothing is as good as idle.
+func (c *client) unread(gone bool) {
+	if gone {
+		c.close()
+		return
+	}
+	c.due(c.p.group.o.Idle)
+}
+
 // due sets the deadline of the phase.
 func (c *client) due(after time.Duration) {
 	c.p.wheel.set(c, c.p.in(after), c.p.ticks)
@@ -180,10 +189,8 @@ func (c *client) expired() {
 func (c *client) last() bool {
 	done, gone := c.flush()
 	switch {
-	case gone:
-		c.close()
-		return false
-	case !done:
+	case gone || !done:
+		c.unread(gone)
 		return false
 	case c.act.read && c.act.at == len(c.act.in) && (!c.readable || c.hup && peek(c.fd) != bytesWait):
 		c.close()

@@ -20,10 +20,8 @@ func (c *client) await() bool {
 			return false
 		}
 		c.act = c.p.activity()
-	} else if done, gone := c.flush(); !done {
-		if gone {
-			c.close()
-		}
+	} else if done, gone := c.flush(); gone || !done {
+		c.unread(gone)
 		return false
 	}
 	for {
