@@ -126,9 +126,9 @@ func (c *crowd) drip(t *testing.T, n int) {
 			}
 		})
 		c.watching.Go(func() {
+			<-time.After(time.Second * time.Duration(i) / time.Duration(n)) // spread over the second
 			beat := time.NewTicker(time.Second)
 			defer beat.Stop()
-			<-time.After(time.Second * time.Duration(i) / time.Duration(n)) // spread over the second
 			for head := "GET / HTTP/1.1\r\nHost: drip\r\nX-Drip: and so on"; head != ""; head = head[1:] {
 				if _, err := io.WriteString(conn, head[:1]); err != nil {
 					return

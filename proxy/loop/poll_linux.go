@@ -16,8 +16,11 @@ import (
 const (
 	batch = 256 // events taken at once
 	// budget is how many bytes one connection may move before the others have their turn.
-	budget  = 128 << 10
-	scratch = bigSize // one read of a body
+	budget = 128 << 10
+	// dueAtOnce is how many deadlines are dealt with before events have their turn: a crowd that came together is
+	// cut off together.
+	dueAtOnce = 64
+	scratch   = bigSize // one read of a body
 )
 
 // handler is a connection that waits for events.
@@ -159,11 +162,11 @@ func (p *poller) turn(uintptr) bool {
 			if !p.ticking {
 				return true // to have the clock started
 			}
-			if p.ticks > p.wheel.hand {
+			if p.late() {
 				p.expire() // events that never cease must not stop it
 			}
 		}
-		if n < batch && len(p.again) == 0 {
+		if n < batch && len(p.again) == 0 && !p.late() {
 			return p.over()
 		}
 	}
@@ -212,8 +215,11 @@ func (p *poller) resume() {
 	p.spare = turn[:0]
 }
 
+// late reports whether deadlines may have passed that have not been dealt with.
+func (p *poller) late() bool { return p.timed() && p.ticks > p.wheel.hand }
+
 func (p *poller) expire() {
-	p.wheel.turn(p.ticks, func(c *client) { c.safely((*client).expired) })
+	p.wheel.turn(p.ticks, dueAtOnce, func(c *client) { c.safely((*client).expired) })
 	if p.ticks-p.swept >= sweepTicks {
 		p.swept = p.ticks
 		p.idle.sweep(p)

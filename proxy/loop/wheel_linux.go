@@ -68,25 +68,31 @@ func (w *wheel) unlink(c *client) {
 	w.armed--
 }
 
-// turn moves the hand to the present and calls due for everything whose time is over.
-func (w *wheel) turn(now int64, due func(*client)) {
+// turn moves the hand towards the present and calls due for those whose time is over, but for so many at most. It
+// returns false when there are more of them.
+func (w *wheel) turn(now int64, most int, due func(*client)) bool {
 	if now-w.hand > slots {
 		w.hand = now - slots // each list once
 	}
-	for w.hand < now {
-		w.hand++
-		list := &w.lists[w.hand%slots]
+	for ; w.hand < now; w.hand++ {
+		next := w.hand + 1
+		list := &w.lists[next%slots]
 		for *list != nil {
+			if most == 0 {
+				return false
+			}
 			c := *list
 			w.unlink(c)
 			switch at := c.timer.at; {
 			case at == 0:
-			case at <= w.hand:
+			case at <= next:
 				c.timer.at = 0
+				most--
 				due(c)
 			default:
 				w.link(c, w.hand) // elsewhere
 			}
 		}
 	}
+	return true
 }

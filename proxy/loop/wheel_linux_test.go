@@ -55,7 +55,13 @@ func checkTurn(t *testing.T, w *wheel, now int64, want map[*client]int64) {
 	t.Helper()
 	var due []*client
 	for range 4 { // a turn that skipped a whole circumference may leave some for the next
-		w.turn(now, func(c *client) { due = append(due, c) })
+		for done := false; !done; {
+			before, most := len(due), 1+rand.IntN(3)
+			done = w.turn(now, most, func(c *client) { due = append(due, c) })
+			if n := len(due) - before; n > most || !done && n < most {
+				t.Fatalf("%d were due at once, at most %d, all of them %v", n, most, done)
+			}
+		}
 	}
 	for _, c := range due {
 		if at, ok := want[c]; !ok || at > now {
