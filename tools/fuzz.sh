@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs every fuzz target of the packages for the given time each, two at once: fuzz.sh 30s ./proxy/...
+# Runs every fuzz target of the packages for the given time each, four at once: fuzz.sh 30s ./proxy/...
 set -eu
 
 go=${GO:-go}
@@ -8,7 +8,7 @@ shift
 "$go" test -list '^Fuzz' "${@:-./...}" | awk '
 	/^Fuzz/ { name[n++] = $1 }
 	$1 == "ok" { for (i = 0; i < n; i++) print $2, name[i]; n = 0 }
-' | xargs -L 1 -P 2 sh -c '
+' | xargs -L 1 -P 4 sh -c '
 	if out=$("$0" test "$2" -run "^$" -fuzz "^$3\$" -fuzztime "$1" -parallel 1 2>&1 </dev/null); then
 		echo "$3 in $2: $(echo "$out" | sed -n "s/^fuzz: elapsed: \(.*\)/\1/p" | tail -1)"
 	else
