@@ -38,7 +38,12 @@ func TestRelayEnds(t *testing.T) {
 				_, _ = l.Go() // it loses its connections
 			}
 		}()
-		time.Sleep(200 * time.Millisecond)
+		for spent := time.Duration(0); busy && spent < 50*time.Millisecond; { // until the load has come
+			if spent, err = cpu(p); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Millisecond)
+		}
 		began := time.Now()
 		if err := p.Stop(); err != nil {
 			t.Error(err)

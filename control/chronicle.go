@@ -33,13 +33,12 @@ type chronicle struct {
 	log     *zap.Logger
 	journal *journal.Journal // nil: nothing outlives the process
 
-	mu     sync.RWMutex // guards the six below
-	lanes  [len(keepEvents)][]*entry
-	bytes  [len(keepEvents)]int64 // of what is in lanes, as the journal has it
-	forgot [len(keepEvents)]bool  // something, by lane
-	last   int64                  // the newest id
-	gone   int64                  // the newest id that was forgotten
-	newer  chan struct{}          // closed by the next event
+	mu    sync.RWMutex // guards the five below
+	lanes [len(keepEvents)][]*entry
+	bytes [len(keepEvents)]int64 // of what is in lanes, as the journal has it
+	gone  [len(keepEvents)]int64 // the newest id that was forgotten, by lane
+	last  int64                  // the newest id
+	newer chan struct{}          // closed by the next event
 }
 
 // entry is an event as it is kept. It is not changed. Seq tells decisions about one thing apart, with their
@@ -96,7 +95,7 @@ func (c *chronicle) keep(lane int, t *entry) {
 	all := append(c.lanes[lane], t)
 	c.bytes[lane] += t.size
 	for len(all) > keepEvents[lane] || c.bytes[lane] > Lanes[lane].Bytes {
-		c.gone, c.forgot[lane] = max(c.gone, all[0].id), true
+		c.gone[lane] = all[0].id
 		c.bytes[lane] -= all[0].size
 		all = all[1:]
 	}
@@ -108,7 +107,7 @@ func (c *chronicle) keep(lane int, t *entry) {
 func (c *chronicle) after(id int64, limit int) (events []*entry, gone int64, newer <-chan struct{}) {
 	c.mu.RLock()
 	a, b := behind(c.lanes[laneDecided], id), behind(c.lanes[laneSeen], id)
-	gone, newer = c.gone, c.newer
+	gone, newer = slices.Max(c.gone[:]), c.newer
 	c.mu.RUnlock()
 	n := len(a) + len(b)
 	if limit > 0 {
@@ -137,7 +136,7 @@ func behind(lane []*entry, id int64) []*entry {
 func (c *chronicle) horizon() time.Time {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	forgot := c.forgot[laneDecided] || c.journal != nil && c.journal.Trimmed(laneDecided)
+	forgot := c.gone[laneDecided] > 0 || c.journal != nil && c.journal.Trimmed(laneDecided)
 	if !forgot || len(c.lanes[laneDecided]) == 0 {
 		return time.Time{}
 	}

@@ -323,8 +323,8 @@ func TestEventsAreBounded(t *testing.T) {
 			if got := len(c.lanes[laneSeen]); got > most || got < most*9/10 || bytes != c.bytes[laneSeen] || bytes > Lanes[laneSeen].Bytes {
 				t.Errorf("of %d bytes each there are %d, at most %d; %d bytes, counted %d", size, got, most, bytes, c.bytes[laneSeen])
 			}
-			if c.gone >= c.lanes[laneSeen][0].id {
-				t.Errorf("%d is forgotten, and %d is there", c.gone, c.lanes[laneSeen][0].id)
+			if c.gone[laneSeen] >= c.lanes[laneSeen][0].id {
+				t.Errorf("%d is forgotten, and %d is there", c.gone[laneSeen], c.lanes[laneSeen][0].id)
 			}
 		}
 	})

@@ -459,10 +459,7 @@ func TestPipelineOfAThousand(t *testing.T) {
 	c := r.dial()
 	defer c.Close()
 	var all strings.Builder
-	n := 1000
-	if testPath() == splitPath {
-		n = 300 // for the same in a megabyte of single bytes a busy machine takes too long
-	}
+	const n = 1000
 	for i := range n {
 		switch id := fmt.Sprintf("/%d", i); i % 4 {
 		case 0:

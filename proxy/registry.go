@@ -16,8 +16,7 @@ type registry struct{ shards [64]shard }
 type shard struct {
 	mu    sync.Mutex  // guards all that follows and every membership of the shard
 	first *membership // of a list: entering and leaving, which every request does, look nothing up
-	n     int
-	_     [40]byte // a cache line each
+	_     [48]byte    // a cache line each
 }
 
 // membership is an exchange's place in the registry.
@@ -58,7 +57,6 @@ func (s *shard) link(m *membership) {
 		m.next.prev = m
 	}
 	s.first, m.entered = m, true
-	s.n++
 }
 
 // unlink needs mu.
@@ -72,7 +70,6 @@ func (s *shard) unlink(m *membership) {
 		m.next.prev = m.prev
 	}
 	m.next, m.prev, m.entered = nil, nil, false
-	s.n--
 }
 
 // leave may be called without enter.
@@ -182,12 +179,7 @@ func (s *shard) selected(match func(*membership) bool) []context.CancelCauseFunc
 // count is how many exchanges run.
 func (r *registry) count() int {
 	n := 0
-	for i := range r.shards {
-		s := &r.shards[i]
-		s.mu.Lock()
-		n += s.n
-		s.mu.Unlock()
-	}
+	r.each(func(*membership) { n++ })
 	return n
 }
 

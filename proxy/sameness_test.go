@@ -166,8 +166,8 @@ func (r *rig) converse(request string, methods []string) (all []seen, end string
 	}
 	if len(all) > 0 && all[len(all)-1].closes {
 		rest, err := io.ReadAll(br)
-		if errors.Is(err, syscall.ECONNRESET) { // net/http does not wait for what a client still sends
-			err = nil
+		if errors.Is(err, syscall.ECONNRESET) {
+			err = syscall.ECONNRESET // without addresses
 		}
 		return all, fmt.Sprintf("%q %v", rest, err)
 	}
@@ -362,6 +362,11 @@ func TestSameAnswers(t *testing.T) {
 					}
 					if a[0] != a[1] {
 						t.Errorf("answer %d:\n%.2000s\non the fast path:\n%.2000s", i, a[0], a[1])
+					}
+				}
+				for i := range got {
+					if i == 0 || testPath() == generalPath { // net/http does not wait for what a client still sends
+						got[i].end = strings.Replace(got[i].end, syscall.ECONNRESET.Error(), "<nil>", 1)
 					}
 				}
 				if got[0].end != got[1].end {

@@ -250,13 +250,8 @@ func TestOldTablesAreLetGo(t *testing.T) {
 	r := start(t, fmt.Sprintf(file, 100, 0), urls)
 	c := r.dial()
 	defer c.Close()
-	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\n"+host+"\r\n")
-	res, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = io.Copy(io.Discard, res.Body)
-	_ = res.Body.Close()
+	_, _ = io.WriteString(c, get("/"))
+	answer(t, bufio.NewReader(c), "GET")
 	table, pool, service := weak.Make(r.table), weak.Make(r.table.Pools[0]), weak.Make(&r.table.Config.Services[0])
 	r.swap(fmt.Sprintf(file, 0, 100), urls)
 	eventually(t, "let go", func() bool {

@@ -68,9 +68,9 @@ func (w *wheel) unlink(c *client) {
 	w.armed--
 }
 
-// turn moves the hand towards the present and calls due for those whose time is over, but for so many at most. It
-// returns false when there are more of them.
-func (w *wheel) turn(now int64, most int, due func(*client)) bool {
+// turn moves the hand towards the present and calls due for those whose time is over, but for so many at most. Where
+// there are more, the hand does not arrive.
+func (w *wheel) turn(now int64, most int, due func(*client)) {
 	if now-w.hand > slots {
 		w.hand = now - slots // each list once
 	}
@@ -79,7 +79,7 @@ func (w *wheel) turn(now int64, most int, due func(*client)) bool {
 		list := &w.lists[next%slots]
 		for *list != nil {
 			if most == 0 {
-				return false
+				return
 			}
 			c := *list
 			w.unlink(c)
@@ -94,5 +94,4 @@ func (w *wheel) turn(now int64, most int, due func(*client)) bool {
 			}
 		}
 	}
-	return true
 }
