@@ -68,7 +68,7 @@ type Options struct {
 
 // Loop decides. Make one with New, then Start, then Run. Its other methods are safe for concurrent use
 // once Start has returned; those that change something wait until Run takes them up, those that only
-// read never wait.
+// read wait for nothing outside the process.
 type Loop struct {
 	o       Options
 	log     *zap.Logger
@@ -76,6 +76,7 @@ type Loop struct {
 	ended   chan struct{} // closed when Run returns
 	view    atomic.Pointer[view]
 	events  *chronicle
+	showing sync.RWMutex          // held while view shows decisions that are no events yet
 	asked   atomic.Pointer[cause] // who has the file read now; nil: nobody
 	readers atomic.Int64          // of events
 	wg      sync.WaitGroup        // what Run started

@@ -32,14 +32,17 @@ func parseEventID(s string) (int64, error) {
 }
 
 // Events are those after an event that are remembered, oldest first: of one service or, without a name,
-// of everything. Without an event they begin with the oldest.
+// of everything. Without an event they begin with the oldest. Every decision that other answers show by now is
+// among them.
 func (l *Loop) Events(_ context.Context, service, after string) ([]api.Event, error) {
 	from, err := parseEventID(after)
 	if err != nil {
 		return nil, err
 	}
 	events := []api.Event{}
+	l.showing.RLock()
 	all, _, _ := l.events.after(from, 0)
+	l.showing.RUnlock()
 	for _, t := range all {
 		if service == "" || t.Service == service {
 			events = append(events, t.Event)

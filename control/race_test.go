@@ -72,3 +72,29 @@ func TestCommandRacesVerdict(t *testing.T) {
 		})
 	}
 }
+
+// TestEventsAreNotBehind asks for events as soon as a decision shows in the state: its own is among them.
+func TestEventsAreNotBehind(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := start(t, memory.New(), blueGreen(100))
+		last := ""
+		for i := range 200 {
+			before, found := n.service().Revision, make(chan []api.Event)
+			go func() {
+				for {
+					if s, err := n.Service("shop"); err != nil || s.Revision != before {
+						events, _ := n.Events(t.Context(), "shop", last)
+						found <- events
+						return
+					}
+				}
+			}()
+			n.cutover([]string{"green", "blue"}[i%2])
+			events := <-found
+			if len(events) == 0 {
+				t.Fatalf("decision %d shows, its event does not", i)
+			}
+			last = events[len(events)-1].ID
+		}
+	})
+}

@@ -39,6 +39,8 @@ func (l *Loop) publish() {
 	if l.reload != nil && l.reload.next != nil {
 		v.starved = l.reload.starved
 	}
+	l.showing.Lock()
+	defer l.showing.Unlock()
 	l.view.Store(v)
 	l.tellDecisions()
 }

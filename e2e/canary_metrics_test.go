@@ -147,7 +147,7 @@ func (e *metricsExample) rollout(t *testing.T) api.Rollout {
 	return r
 }
 
-// ended waits for the end of the rollout and returns its last event.
+// ended waits for the end of the rollout and returns the decision that ended it.
 func (e *metricsExample) ended(t *testing.T) api.Event {
 	t.Helper()
 	binary.Within(t, 4*time.Minute, "the rollout ends", func() bool {
@@ -158,7 +158,7 @@ func (e *metricsExample) ended(t *testing.T) api.Event {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return page.Events[len(page.Events)-1]
+	return decided(t, page.Events)
 }
 
 // TestCanaryMetrics has each kind of check catch its own regression over real sockets, with a real database

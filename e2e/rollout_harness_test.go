@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -115,14 +116,22 @@ func (r *trial) events(t *testing.T) []api.Event {
 	return page.Events
 }
 
-// last is the newest event.
+// last is the newest decision.
 func (r *trial) last(t *testing.T) api.Event {
 	t.Helper()
-	all := r.events(t)
-	if len(all) == 0 {
-		t.Fatal("there is no event")
+	return decided(t, r.events(t))
+}
+
+// decided is the newest decision among events. What was seen of targets may come after it.
+func decided(t *testing.T, events []api.Event) api.Event {
+	t.Helper()
+	for _, e := range slices.Backward(events) {
+		if strings.HasPrefix(e.Type, "rollout.") || strings.HasPrefix(e.Type, "traffic.") {
+			return e
+		}
 	}
-	return all[len(all)-1]
+	t.Fatalf("nothing was decided: %+v", events)
+	return api.Event{}
 }
 
 // count is a counter of /metrics, 0 when there is none.
