@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -247,6 +248,56 @@ func TestAnswersNobodyTakes(t *testing.T) {
 			return
 		} else if err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// However busy the general path is, the event loops of the same process get their turn.
+func TestBusyGeneralPath(t *testing.T) {
+	block := strings.Repeat("x", 32<<10)
+	blue := rawUpstream(t, func(c net.Conn, br *bufio.Reader) {
+		for h := head(br); h != ""; h = head(br) {
+			if strings.HasPrefix(h, "GET /small ") {
+				_, _ = io.WriteString(c, okResponse)
+				continue
+			}
+			_, err := io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
+			for err == nil {
+				_, err = io.WriteString(c, block)
+			}
+			return
+		}
+	})
+	r := start(t, one, map[string]string{"blue": blue})
+	read := make([]atomic.Int64, 2*runtime.GOMAXPROCS(0))
+	for i := range read {
+		c := r.dial()
+		defer c.Close()
+		_, _ = io.WriteString(c, "GET /endless HTTP/1.0\r\n"+host+"\r\n") // which the loops leave to net/http
+		go func() {
+			for buf := make([]byte, 32<<10); ; {
+				n, err := c.Read(buf)
+				if err != nil {
+					return
+				}
+				read[i].Add(int64(n))
+			}
+		}()
+	}
+	c := r.dial()
+	defer c.Close()
+	br := bufio.NewReader(c)
+	for range 20 {
+		before := read[0].Load()
+		_, _ = io.WriteString(c, get("/small"))
+		if _, body := answer(t, br, "GET"); body != "ok" {
+			t.Fatalf("the answer is %q", body)
+		}
+		eventually(t, "the general path is busy", func() bool { return read[0].Load() > before })
+	}
+	for i := range read {
+		if read[i].Load() == 0 {
+			t.Errorf("download %d stands still", i)
 		}
 	}
 }
