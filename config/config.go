@@ -48,7 +48,7 @@ type Listener struct {
 	CORS     []string // the same: origins of pages that may ask, "*" any
 	Timeouts struct { // zero never; defaults 10s and 60s
 		Header time.Duration // from the first byte of a request to the end of its head
-		Idle   time.Duration // between two requests of a connection
+		Idle   time.Duration // how long a client may leave us waiting: for a request, more of a body, taking more of an answer
 	}
 }
 

@@ -98,7 +98,7 @@ func listenerKeys() []key {
 		describe("timeouts", mapping(func() []key {
 			return []key{
 				describe("header", duration(shortest, maxDuration), "From the first byte of a request to the end of its head.").or(brief(t.Header)).as("5s"),
-				describe("idle", duration(shortest, maxDuration), "Between two requests of a connection.").or(brief(t.Idle)).as("30s"),
+				describe("idle", duration(shortest, maxDuration), "How long a client may leave us waiting: for its next request, for more of a body, for taking more of an answer.").or(brief(t.Idle)).as("30s"),
 			}
 		}), "Of the client's side."),
 		describe("serve", words(ServeFlags), "Applications ask for flags here, in place of the services.").as(ServeFlags),

@@ -14,13 +14,30 @@ type accepted struct {
 	open   *atomic.Int64 // of its gate
 	gauge  *metrics.Connections
 	closed sync.Once
+	stall  stall // of writing
 }
 
 func (g *gate) admit(c net.Conn) *accepted {
-	a := &accepted{Conn: c, open: &g.open, gauge: g.gauge}
+	a := g.accepted(c)
 	a.gauge.Opened()
 	a.open.Add(1)
 	return a
+}
+
+// accepted is a connection that is counted already.
+func (g *gate) accepted(c net.Conn) *accepted {
+	a := &accepted{Conn: c, open: &g.open, gauge: g.gauge}
+	a.stall.after = g.Config.Timeouts.Idle
+	a.stall.left = func() int { return unsent(c) }
+	a.stall.end = func() { _ = a.reset() }
+	return a
+}
+
+// Write resets the connection of a client that takes nothing any more.
+func (a *accepted) Write(p []byte) (int, error) {
+	a.stall.wait()
+	defer a.stall.over()
+	return a.Conn.Write(p)
 }
 
 // CloseWrite ends our side of the connection, where it has sides.

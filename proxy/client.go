@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // client is what we know of who asks, and the target of the request as received.
@@ -19,10 +20,12 @@ type client struct {
 	asked   bool // there was a "?", maybe with nothing behind it
 	upgrade bool
 	grpc    bool
+	stream  bool          // of HTTP/2
+	idle    time.Duration // how long it may leave us waiting
 }
 
 func (h *handler) client(r *http.Request, snap *snapshot) client {
-	c := client{secure: h.listener.TLS != nil}
+	c := client{secure: h.listener.TLS != nil, stream: r.ProtoMajor == 2, idle: h.listener.Timeouts.Idle}
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		c.peer = ap.Addr().Unmap()
 	}

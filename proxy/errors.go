@@ -12,6 +12,7 @@ import (
 
 	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/proxy/h1"
+	"github.com/switchback-proxy/switchback/proxy/loop"
 	"github.com/switchback-proxy/switchback/router"
 )
 
@@ -27,7 +28,10 @@ var (
 // statusClientGone is booked for a client that left before its answer; it is never sent.
 const statusClientGone = 499
 
-var clientGone = failure{statusClientGone, "client-gone", "", metrics.ClientGone}
+var (
+	clientGone = failure{statusClientGone, "client-gone", "", metrics.ClientGone}
+	slowBody   = failure{http.StatusRequestTimeout, "body-timeout", "The request's body did not come in time.", metrics.ClientGone}
+)
 
 // failure is what we answer ourselves: a status, a slug for Switchback-Reason, a sentence, and what it
 // counts as for the target.
@@ -70,6 +74,8 @@ func attemptFailure(ctx context.Context, up *upload, err error) failure {
 		return clientGone
 	case ended && f != clientGone:
 		return f
+	case errors.Is(cut, loop.ErrSlowBody):
+		return slowBody
 	case errors.As(bad, &refusal):
 		return malformedBody(refusal)
 	case errors.Is(err, errNoUpgrade):

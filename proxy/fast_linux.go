@@ -72,7 +72,7 @@ var handovers = [loop.Reasons]metrics.Handover{
 // HandOver gives a connection to net/http, with what was read of it.
 func (f fastListener) HandOver(c net.Conn, read []byte, why loop.Reason) {
 	f.gate.gauge.HandedOver(handovers[why])
-	a := &accepted{Conn: c, open: &f.gate.open, gauge: f.gate.gauge}
+	a := f.gate.accepted(c)
 	u := f.gate.guard(a, a)
 	u.undecided = why == loop.HTTP2
 	u.buf, u.store = read, read

@@ -26,7 +26,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	snap := s.snap.Load()
 	c := h.client(r, snap)
-	up := newUpload(w, r)
+	up := newUpload(w, r, c.idle)
 	x, err := s.begin(snap, &router.Request{
 		Method: r.Method, Host: r.Host, Path: c.path, Pool: h.listener.Pool, Client: c.addr, Header: r.Header,
 	}, at)

@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/switchback-proxy/switchback/config"
 )
 
 // queued is how many bytes the kernel holds for the sockets of two addresses, in both directions.
@@ -230,25 +228,6 @@ func TestResetBehindThePipeline(t *testing.T) {
 	<-left
 	if got := r.scrape("switchback_attempts_total"); got != attempts("client_gone") {
 		t.Errorf("booked as %s", got)
-	}
-}
-
-// A client that asks and asks, and takes no answer, is as good as idle.
-func TestAnswersNobodyTakes(t *testing.T) {
-	t.Parallel()
-	if testPath() != "" {
-		t.Skip("net/http waits for ever, and to fill all buffers byte by byte takes minutes")
-	}
-	r := startListener(t, one, map[string]string{"blue": named(t, "blue")}, func(l *config.Listener) { l.Timeouts.Idle = 300 * time.Millisecond })
-	c := r.dial().(*net.TCPConn)
-	defer c.Close()
-	_ = c.SetReadBuffer(4 << 10)
-	for requests := []byte(strings.Repeat(get("/"), 100)); ; {
-		if _, err := c.Write(requests); errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
-			return
-		} else if err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/switchback-proxy/switchback/metrics"
 	"github.com/switchback-proxy/switchback/proxy/h1"
@@ -23,6 +24,7 @@ var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 // breaks off resets the client: it must never look complete.
 func (x *exchange) relay(ctx context.Context, w http.ResponseWriter, r *http.Request, c client, out *outgoing, res *http.Response) {
 	defer res.Body.Close()
+	out.upload.answered()
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		x.tunnel(ctx, w, r, c, res)
 		return
@@ -125,6 +127,7 @@ func (x *exchange) copyBody(w http.ResponseWriter, c client, res *http.Response,
 	}
 	var calls messages
 	rc := http.NewResponseController(w)
+	take := c.taking(rc)
 	if !waits {
 		if err := rc.Flush(); err != nil {
 			return 0, errClientWrite{err}
@@ -139,21 +142,39 @@ func (x *exchange) copyBody(w http.ResponseWriter, c client, res *http.Response,
 			if c.grpc && calls.begun < 2 && calls.pass(buf[:n]) > 1 {
 				x.running.stays() // no unary call answers twice
 			}
-			if _, werr := w.Write(buf[:n]); werr != nil {
+			take.wait()
+			_, werr := w.Write(buf[:n])
+			take.over()
+			if werr != nil {
 				return sum, errClientWrite{werr}
 			}
 			sum += int64(n)
 		}
 		if errors.Is(err, io.EOF) {
+			if take != nil { // for what the server flushes
+				_ = rc.SetWriteDeadline(time.Now().Add(take.after))
+			}
 			return sum, nil
 		}
 		if err != nil {
 			return sum, err
 		}
-		if err := rc.Flush(); err != nil {
+		take.wait()
+		err = rc.Flush()
+		take.over()
+		if err != nil {
 			return sum, errClientWrite{err}
 		}
 	}
+}
+
+// taking ends a stream of HTTP/2 whose client takes less than a buffer in twice the time it may be idle: its connection
+// may be alive with others. It is nil where the connection alone is watched, and for gRPC, which has deadlines.
+func (c client) taking(rc *http.ResponseController) *stall {
+	if !c.stream || c.grpc {
+		return nil
+	}
+	return &stall{after: 2 * c.idle, end: func() { _ = rc.SetWriteDeadline(time.Unix(1, 0)) }}
 }
 
 // isEventStream reports whether a response of a type ends when its peers want.

@@ -111,7 +111,7 @@ func newWay(t *testing.T, table *router.Table, head []byte, remote string, secur
 	c.secure = secure
 	rec := httptest.NewRecorder()
 	x := &exchange{snap: snap, decision: router.Decision{Service: table.Services[0]}}
-	o := newOutgoing(t.Context(), rec, req, c, x, newUpload(rec, req))
+	o := newOutgoing(t.Context(), rec, req, c, x, newUpload(rec, req, c.idle))
 	target := table.Services[0].Pools[0].Targets[0]
 	o.carryBody(true)
 	o.request.URL, o.request.Host = o.url(target), req.Host

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/switchback-proxy/switchback/proxy/loop"
 )
 
 // upload is a request's body on its way up; nil stands for none. Close does nothing, because a transport
@@ -19,6 +21,8 @@ type upload struct {
 	wanted  func() bool // asked before the first byte is read; nil: always
 	use     atomic.Int32
 	ended   atomic.Bool
+	slow    stall       // of reading
+	patient atomic.Bool // the rest may come when it likes
 	failed  atomic.Pointer[error]
 
 	once    sync.Once
@@ -37,7 +41,7 @@ const (
 var errAbandoned = errors.New("answered before the end of the request")
 
 // newUpload is nil for a request without a body.
-func newUpload(w http.ResponseWriter, r *http.Request) *upload {
+func newUpload(w http.ResponseWriter, r *http.Request, idle time.Duration) *upload {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 { // HTTP/2 has a body for all, to close
 		return nil
 	}
@@ -46,6 +50,8 @@ func newUpload(w http.ResponseWriter, r *http.Request) *upload {
 		_ = http.NewResponseController(w).EnableFullDuplex() // an error means that it is so already
 	}
 	u := &upload{w: w, r: r, trailer: http.Header{}, stopped: make(chan struct{})}
+	u.slow.after, u.slow.end = idle, u.late
+	u.patient.Store(isGRPC(r)) // which has deadlines
 	for name := range r.Trailer {
 		if trailerAllowed(name) {
 			u.trailer[name] = nil // announced
@@ -69,7 +75,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	if why := u.cut(); why != nil {
 		return 0, why
 	}
-	n, err := u.r.Body.Read(p)
+	n, err := u.read(p)
 	switch {
 	case errors.Is(err, io.EOF):
 		for name, values := range u.r.Trailer {
@@ -82,6 +88,28 @@ func (u *upload) Read(p []byte) (int, error) {
 		err = u.fail(err)
 	}
 	return n, err
+}
+
+func (u *upload) read(p []byte) (int, error) {
+	if !u.patient.Load() {
+		u.slow.wait()
+		defer u.slow.over()
+	}
+	return u.r.Body.Read(p)
+}
+
+// late ends a body that does not come, while there is no answer.
+func (u *upload) late() {
+	if !u.patient.Load() {
+		u.stop(loop.ErrSlowBody)
+	}
+}
+
+// answered notes that the target has: from then on it is for the two of them how long they wait.
+func (u *upload) answered() {
+	if u != nil {
+		u.patient.Store(true)
+	}
 }
 
 // fail tells apart what the client did and what we did by stop.

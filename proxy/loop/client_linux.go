@@ -54,6 +54,9 @@ type activity struct {
 	pipe    *pipe // nil: the kernel moves nothing of this answer
 	spent   int   // bytes moved in this turn
 
+	takeBy int64 // ticks until the client must have taken something of what waits for it; 0: nothing waits
+	left   int   // bytes that the kernel had for it at the last look; -1: there was none
+
 	parsed  h1.Request
 	request Request
 	x       Exchange // nil: none
@@ -81,6 +84,7 @@ type course struct {
 	bytes   int64 // of the answer's body
 	headBy  int64 // ticks until the answer's head; 0: as long as it likes
 	wholeBy int64 // ticks until its end; the same
+	giveBy  int64 // ticks until more of the request's body must come; 0: it is not waited for
 }
 
 // ready notes what happened and goes on.
@@ -146,6 +150,7 @@ func (c *client) flush() (done, gone bool) {
 	if !c.writable {
 		return false, false
 	}
+	c.act.takeBy = 0
 	all, err := d.flush(c.p, c.fd)
 	if all && err == nil && kernel != nil {
 		all, err = kernel.empty(c.fd)
@@ -160,7 +165,28 @@ func (c *client) unread(gone bool) {
 		c.close()
 		return
 	}
-	c.due(c.p.group.o.Idle)
+	c.untaken()
+	c.p.wheel.set(c, c.act.takeBy, c.p.ticks)
+}
+
+// untaken sets the deadline until which a client must have taken something.
+func (c *client) untaken() {
+	if a := c.act; a.takeBy == 0 {
+		a.takeBy, a.left = c.p.in(c.p.group.o.Idle), -1
+	}
+}
+
+// stuck is asked at that deadline, and sets the next one where the client takes what it gets, however slowly: the
+// kernel tells of room only when there is a lot.
+func (c *client) stuck() bool {
+	a := c.act
+	was := a.left
+	if a.left = unsent(c.fd); a.left == was {
+		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // or the kernel would go on trying
+		return true
+	}
+	a.takeBy = c.p.in(c.p.group.o.Idle)
+	return false
 }
 
 // due sets the deadline of the phase.
@@ -178,11 +204,14 @@ func (p *poller) in(after time.Duration) int64 {
 
 // expired is called when the deadline has passed.
 func (c *client) expired() {
-	if c.phase == serving {
+	switch {
+	case c.phase == serving:
 		c.overdue()
-		return
+	case c.act != nil && c.act.takeBy > 0 && !c.stuck():
+		c.p.wheel.set(c, c.act.takeBy, c.p.ticks)
+	default:
+		c.close()
 	}
-	c.close()
 }
 
 // last lets the end of the last answer leave.

@@ -14,7 +14,7 @@ import (
 type Options struct {
 	Proxy  Proxy
 	Header time.Duration // a client's time for the head of a request; 0: as long as it likes
-	Idle   time.Duration // how long a connection may wait for the next request; the same
+	Idle   time.Duration // how long it may leave us waiting: for the next request, for more of a body, or to take a part of an answer; the same
 	H2C    bool          // the preface of HTTP/2 may come
 	Loops  int           // at least 1
 }

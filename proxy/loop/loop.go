@@ -90,8 +90,12 @@ type Upstream struct {
 // Retire has unused connections closed soon, and what is in use once its exchange has ended.
 func (u *Upstream) Retire() { u.retired.Store(true) }
 
-// ErrClientGone says that the client went away first.
-var ErrClientGone = errors.New("the client has gone")
+var (
+	// ErrClientGone says that the client went away first, or takes nothing of its answer any more.
+	ErrClientGone = errors.New("the client has gone")
+	// ErrSlowBody says that nothing more came of a request's body.
+	ErrSlowBody = errors.New("the request's body does not come")
+)
 
 // Exchange is one request from Begin to End. One goroutine at a time uses it.
 type Exchange interface {

@@ -24,6 +24,7 @@ func (c *client) serve() bool {
 		}
 		c.down()
 		if a.b == b {
+			c.bound()
 			break
 		}
 	}
@@ -31,6 +32,19 @@ func (c *client) serve() bool {
 		c.gone()
 	}
 	return c.fd >= 0 && c.phase != serving
+}
+
+// bound sets deadlines for what is waited for of the client.
+func (c *client) bound() {
+	a := c.act
+	if a.takeBy == 0 && (!a.pending.empty() || a.pipe != nil && a.pipe.in > 0) {
+		c.untaken()
+		c.deadline()
+	}
+	if a.giveBy == 0 && !a.read && !a.headed && !c.readable && a.b.pending.empty() {
+		a.giveBy = c.p.in(c.p.group.o.Idle)
+		c.deadline()
+	}
 }
 
 // left reports whether a client that has closed its side is gone. Who has sent the next request ahead is not, as far
@@ -257,6 +271,7 @@ func (c *client) came(n int, err error, room int) bool {
 		return false
 	}
 	c.readable = c.hup || n == room
+	c.act.giveBy = 0
 	c.spend(n)
 	return true
 }
@@ -358,14 +373,22 @@ func (c *client) over() {
 	c.phase = waiting
 }
 
-// deadline is the nearer of the two.
+// deadline is the nearest one.
 func (c *client) deadline() {
 	a := c.act
-	at := a.wholeBy
-	if !a.headed && a.headBy > 0 && (at == 0 || a.headBy < at) {
-		at = a.headBy
+	at := nearer(a.wholeBy, a.takeBy)
+	if !a.headed {
+		at = nearer(at, nearer(a.headBy, a.giveBy))
 	}
 	c.p.wheel.set(c, at, c.p.ticks)
+}
+
+// nearer is the earlier of two ticks of which 0 is none.
+func nearer(a, b int64) int64 {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // overdue is called when the deadline of an exchange has passed.
@@ -374,6 +397,10 @@ func (c *client) overdue() {
 	switch {
 	case !a.headed && a.headBy > 0 && a.headBy <= now:
 		c.failed(os.ErrDeadlineExceeded)
+	case !a.headed && a.giveBy > 0 && a.giveBy <= now:
+		c.cut(ErrSlowBody)
+	case a.takeBy > 0 && a.takeBy <= now && c.stuck():
+		c.gone()
 	case a.wholeBy > 0 && a.wholeBy <= now:
 		if cause := a.x.Expire(); cause != nil {
 			c.cut(cause)

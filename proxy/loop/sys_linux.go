@@ -36,6 +36,12 @@ func write(fd int32, p []byte) (int, error) {
 	}
 }
 
+// unsent is how many bytes the kernel has that the other end has not taken.
+func unsent(fd int32) int {
+	n, _ := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) // 0 of a socket that is broken
+	return n
+}
+
 // peeked is what a look into a socket finds.
 type peeked uint8
 

@@ -1,0 +1,286 @@
+package proxy_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/switchback-proxy/switchback/config"
+)
+
+// patience is how long clients may leave the proxy waiting in these tests.
+const patience = 300 * time.Millisecond
+
+func impatient(t *testing.T, secure bool, blue string) *rig {
+	t.Helper()
+	file := one
+	if secure {
+		file = tlsListener(t, "127.0.0.1") + one
+	}
+	return startListener(t, file, map[string]string{"blue": blue}, func(l *config.Listener) { l.Timeouts.Idle = patience })
+}
+
+// over is the plain or the encrypted connection to it.
+func (r *rig) over(secure bool) net.Conn {
+	r.t.Helper()
+	if !secure {
+		return r.dial()
+	}
+	c, err := tls.Dial("tcp", r.addr, &tls.Config{RootCAs: ca.pool, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	return c
+}
+
+// endless answers with more than all buffers take, and tells when nobody takes it any more.
+func endless(t *testing.T, framing string) (url string, refused <-chan struct{}) {
+	t.Helper()
+	ended := make(chan struct{}, 1)
+	return rawUpstream(t, func(c net.Conn, br *bufio.Reader) {
+		if head(br) == "" {
+			return
+		}
+		piece := strings.Repeat("x", 32<<10)
+		if strings.HasPrefix(framing, "Transfer-Encoding") {
+			piece = "8000\r\n" + piece + "\r\n"
+		}
+		_, err := io.WriteString(c, "HTTP/1.1 200 OK\r\n"+framing+"\r\n")
+		for err == nil {
+			_, err = io.WriteString(c, piece)
+		}
+		ended <- struct{}{}
+	}), ended
+}
+
+// A client that takes nothing of its answer keeps its target no longer than an idle one its connection.
+func TestAnswerNobodyTakes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, framing string
+		secure        bool
+	}{
+		{"length", "Content-Length: 1000000000\r\n", false}, {"chunks", "Transfer-Encoding: chunked\r\n", false}, {"until close", "", false},
+		{"TLS", "Content-Length: 1000000000\r\n", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			blue, refused := endless(t, tt.framing)
+			r := impatient(t, tt.secure, blue)
+			c := r.over(tt.secure)
+			defer c.Close()
+			_, _ = io.WriteString(c, get("/"))
+			<-refused
+			eventually(t, "the exchange ends", func() bool { return r.inflight() == 0 })
+			if got := r.scrape("switchback_attempts_total"); got != attempts("client_gone") {
+				t.Errorf("booked as %s", got)
+			}
+			if n, err := io.Copy(io.Discard, c); n > 100<<20 || err == nil {
+				t.Errorf("the client finds %d bytes and %v behind them", n, err)
+			}
+		})
+	}
+}
+
+// A client that asks and asks, and takes no answer, is as good as idle.
+func TestAnswersNobodyTakes(t *testing.T) {
+	t.Parallel()
+	if testPath() == splitPath {
+		t.Skip("to fill all buffers byte by byte takes minutes")
+	}
+	r := impatient(t, false, named(t, "blue"))
+	c := r.dial().(*net.TCPConn)
+	defer c.Close()
+	_ = c.SetReadBuffer(4 << 10)
+	for requests := []byte(strings.Repeat(get("/"), 100)); ; {
+		if _, err := c.Write(requests); errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A stream of HTTP/2 that nobody reads ends alone: its connection goes on.
+func TestStreamNobodyTakes(t *testing.T) {
+	t.Parallel()
+	more := strings.Repeat("x", 32<<10)
+	refused := make(chan struct{})
+	blue := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/small" {
+			return
+		}
+		for err := error(nil); err == nil; _, err = io.WriteString(w, more) {
+		}
+		close(refused)
+	})
+	r := impatient(t, true, blue)
+	client := tlsClient(t, true)
+	ask := func(path string) *http.Response {
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+r.addr+path, nil)
+		res, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	res := ask("/endless")
+	defer res.Body.Close()
+	for waiting := true; waiting; { // others keep the connection alive
+		_ = ask("/small").Body.Close()
+		select {
+		case <-refused:
+			waiting = false
+		case <-time.After(patience / 10):
+		}
+	}
+	if _, err := io.Copy(io.Discard, res.Body); err == nil || !strings.Contains(err.Error(), "stream") {
+		t.Errorf("the stream ended by %v", err)
+	}
+	_ = ask("/small").Body.Close()
+	if got := r.scrape("switchback_attempts_total"); !strings.Contains(got, `outcome="client_gone",pool="blue",service="web"} 1`) {
+		t.Errorf("booked as %s", got)
+	}
+}
+
+// Who takes an answer slowly gets all of it, although the kernel reports room more seldom than clients may be idle.
+func TestSlowReaderGetsAll(t *testing.T) {
+	t.Parallel()
+	const size = 6 << 20
+	blue := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", fmt.Sprint(size))
+		_, _ = io.Copy(w, junk(size))
+	})
+	for _, secure := range []bool{false, true} {
+		t.Run(fmt.Sprint("TLS ", secure), func(t *testing.T) {
+			t.Parallel()
+			r := impatient(t, secure, blue)
+			c := r.over(secure)
+			defer c.Close()
+			if tcp, ok := c.(*net.TCPConn); ok {
+				_ = tcp.SetReadBuffer(64 << 10)
+			}
+			_, _ = io.WriteString(c, get("/"))
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			all := int64(0)
+			for err == nil {
+				var n int64
+				n, err = io.CopyN(io.Discard, res.Body, 128<<10)
+				all += n
+				<-time.After(patience / 4)
+			}
+			if all != size {
+				t.Errorf("got %d bytes, then %v", all, err)
+			}
+		})
+	}
+}
+
+// A body that does not come is not waited for.
+func TestBodyThatStops(t *testing.T) {
+	t.Parallel()
+	gone := make(chan struct{}, 1)
+	blue := rawUpstream(t, func(_ net.Conn, br *bufio.Reader) {
+		if head(br) != "" {
+			_, _ = io.Copy(io.Discard, br)
+			gone <- struct{}{}
+		}
+	})
+	check := func(t *testing.T, r *rig, res *reply) {
+		t.Helper()
+		if res.StatusCode != http.StatusRequestTimeout || res.Header.Get("Switchback-Reason") != "body-timeout" {
+			t.Errorf("%d %v", res.StatusCode, res.Header)
+		}
+		<-gone
+		eventually(t, "the exchange ends", func() bool { return r.inflight() == 0 })
+		if got := r.scrape("switchback_attempts_total"); got != attempts("client_gone") {
+			t.Errorf("booked as %s", got)
+		}
+	}
+	for _, tt := range []struct {
+		secure bool
+		begun  string
+	}{
+		{false, "Content-Length: 10\r\n\r\n12345"}, {true, "Content-Length: 10\r\n\r\n12345"},
+		{false, "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"}, {false, "Content-Length: 10\r\n\r\n"},
+	} {
+		r := impatient(t, tt.secure, blue)
+		c := r.over(tt.secure)
+		defer c.Close()
+		_, _ = io.WriteString(c, "POST / HTTP/1.1\r\n"+host+tt.begun)
+		br := bufio.NewReader(c)
+		res, _ := answer(t, br, http.MethodPost)
+		check(t, r, res)
+		if _, err := br.ReadByte(); err == nil || !res.Close {
+			t.Errorf("the connection stays open: %v", res.Header)
+		}
+	}
+	for _, length := range []int64{10, -1} {
+		r := impatient(t, true, blue)
+		body, w := io.Pipe()
+		defer w.Close()
+		go func() { _, _ = io.WriteString(w, "12345") }()
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+r.addr+"/", body)
+		req.ContentLength = length
+		res, _ := doWith(t, tlsClient(t, true), req)
+		check(t, r, res)
+	}
+}
+
+// How long a body takes that is answered while it comes is for target and client to say, and so it is of calls.
+func TestBodyMayPause(t *testing.T) {
+	t.Parallel()
+	r := impatient(t, false, echo(t))
+	for _, framing := range []string{"Transfer-Encoding: chunked\r\n", "Content-Length: 6\r\n"} {
+		c := r.dial()
+		defer c.Close()
+		br := bufio.NewReader(c)
+		_, _ = io.WriteString(c, "POST / HTTP/1.1\r\n"+host+framing+"\r\n")
+		first, second := "3\r\nabc\r\n", "3\r\ndef\r\n0\r\n\r\n"
+		if strings.HasPrefix(framing, "C") {
+			first, second = "abc", "def"
+		}
+		_, _ = io.WriteString(c, first)
+		res, err := http.ReadResponse(br, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(4 * patience)
+		_, _ = io.WriteString(c, second)
+		got, err := io.ReadAll(res.Body)
+		if string(got) != "abcdef" || err != nil {
+			t.Errorf("%sthe echo is %q, %v", framing, got, err)
+		}
+		_ = res.Body.Close()
+	}
+	calls := startListener(t, one, map[string]string{"blue": grpcUpstream(t)}, func(l *config.Listener) {
+		l.Timeouts.Idle, l.H2C = patience, true
+	})
+	body, send := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(send, message("question"))
+		<-time.After(4 * patience)
+		_ = send.Close()
+	}()
+	res, err := h2cClient(t).Do(calls.callRequest(t.Context(), "/0", body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if got, err := io.ReadAll(res.Body); string(got) != message("answer") || res.Trailer.Get("Grpc-Status") != "0" {
+		t.Errorf("the call is answered with %q, %v, %v", got, res.Trailer, err)
+	}
+}
