@@ -16,16 +16,21 @@ import (
 	"github.com/switchback-proxy/switchback/config"
 )
 
-// patience is how long clients may leave the proxy waiting in these tests.
-const patience = 300 * time.Millisecond
+// patience is how long clients may leave the proxy waiting in these tests: long enough for a target on a busy machine.
+const patience = time.Second
 
 func impatient(t *testing.T, secure bool, blue string) *rig {
+	t.Helper()
+	return waiting(t, patience, secure, blue)
+}
+
+func waiting(t *testing.T, idle time.Duration, secure bool, blue string) *rig {
 	t.Helper()
 	file := one
 	if secure {
 		file = tlsListener(t, "127.0.0.1") + one
 	}
-	return startListener(t, file, map[string]string{"blue": blue}, func(l *config.Listener) { l.Timeouts.Idle = patience })
+	return startListener(t, file, map[string]string{"blue": blue}, func(l *config.Listener) { l.Timeouts.Idle = idle })
 }
 
 // over is the plain or the encrypted connection to it.
@@ -155,7 +160,7 @@ func TestStreamNobodyTakes(t *testing.T) {
 // Who takes an answer slowly gets all of it, although the kernel reports room more seldom than clients may be idle.
 func TestSlowReaderGetsAll(t *testing.T) {
 	t.Parallel()
-	const size = 6 << 20
+	const size = 5 << 20
 	blue := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(size))
 		_, _ = io.Copy(w, junk(size))
@@ -163,7 +168,7 @@ func TestSlowReaderGetsAll(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		t.Run(fmt.Sprint("TLS ", secure), func(t *testing.T) {
 			t.Parallel()
-			r := impatient(t, secure, blue)
+			r := waiting(t, patience/2, secure, blue)
 			c := r.over(secure)
 			defer c.Close()
 			if tcp, ok := c.(*net.TCPConn); ok {
@@ -178,9 +183,9 @@ func TestSlowReaderGetsAll(t *testing.T) {
 			all := int64(0)
 			for err == nil {
 				var n int64
-				n, err = io.CopyN(io.Discard, res.Body, 128<<10)
+				n, err = io.CopyN(io.Discard, res.Body, 64<<10)
 				all += n
-				<-time.After(patience / 4)
+				<-time.After(patience / 20)
 			}
 			if all != size {
 				t.Errorf("got %d bytes, then %v", all, err)
@@ -192,95 +197,110 @@ func TestSlowReaderGetsAll(t *testing.T) {
 // A body that does not come is not waited for.
 func TestBodyThatStops(t *testing.T) {
 	t.Parallel()
-	gone := make(chan struct{}, 1)
-	blue := rawUpstream(t, func(_ net.Conn, br *bufio.Reader) {
-		if head(br) != "" {
-			_, _ = io.Copy(io.Discard, br)
-			gone <- struct{}{}
-		}
-	})
-	check := func(t *testing.T, r *rig, res *reply) {
-		t.Helper()
-		if res.StatusCode != http.StatusRequestTimeout || res.Header.Get("Switchback-Reason") != "body-timeout" {
-			t.Errorf("%d %v", res.StatusCode, res.Header)
-		}
-		<-gone
-		eventually(t, "the exchange ends", func() bool { return r.inflight() == 0 })
-		if got := r.scrape("switchback_attempts_total"); got != attempts("client_gone") {
-			t.Errorf("booked as %s", got)
-		}
-	}
 	for _, tt := range []struct {
-		secure bool
-		begun  string
+		name, begun string
+		secure      bool
 	}{
-		{false, "Content-Length: 10\r\n\r\n12345"}, {true, "Content-Length: 10\r\n\r\n12345"},
-		{false, "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"}, {false, "Content-Length: 10\r\n\r\n"},
+		{"length", "Content-Length: 10\r\n\r\n12345", false}, {"length over TLS", "Content-Length: 10\r\n\r\n12345", true},
+		{"chunks", "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n", false}, {"nothing", "Content-Length: 10\r\n\r\n", false},
 	} {
-		r := impatient(t, tt.secure, blue)
-		c := r.over(tt.secure)
-		defer c.Close()
-		_, _ = io.WriteString(c, "POST / HTTP/1.1\r\n"+host+tt.begun)
-		br := bufio.NewReader(c)
-		res, _ := answer(t, br, http.MethodPost)
-		check(t, r, res)
-		if _, err := br.ReadByte(); err == nil || !res.Close {
-			t.Errorf("the connection stays open: %v", res.Header)
-		}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			blue, gone := swallowing(t)
+			r := impatient(t, tt.secure, blue)
+			c := r.over(tt.secure)
+			defer c.Close()
+			_, _ = io.WriteString(c, "POST / HTTP/1.1\r\n"+host+tt.begun)
+			br := bufio.NewReader(c)
+			res, _ := answer(t, br, http.MethodPost)
+			r.checkStopped(res, gone)
+			if _, err := br.ReadByte(); err == nil || !res.Close {
+				t.Errorf("the connection stays open: %v", res.Header)
+			}
+		})
 	}
 	for _, length := range []int64{10, -1} {
-		r := impatient(t, true, blue)
-		body, w := io.Pipe()
-		defer w.Close()
-		go func() { _, _ = io.WriteString(w, "12345") }()
-		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+r.addr+"/", body)
-		req.ContentLength = length
-		res, _ := doWith(t, tlsClient(t, true), req)
-		check(t, r, res)
+		t.Run(fmt.Sprint("HTTP/2 ", length), func(t *testing.T) {
+			t.Parallel()
+			blue, gone := swallowing(t)
+			r := impatient(t, true, blue)
+			body, w := io.Pipe()
+			defer w.Close()
+			go func() { _, _ = io.WriteString(w, "12345") }()
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+r.addr+"/", body)
+			req.ContentLength = length
+			res, _ := doWith(t, tlsClient(t, true), req)
+			r.checkStopped(res, gone)
+		})
+	}
+}
+
+// swallowing takes one request, never answers, and tells of its end.
+func swallowing(t *testing.T) (url string, gone <-chan struct{}) {
+	t.Helper()
+	ended := make(chan struct{}, 1)
+	return rawUpstream(t, func(_ net.Conn, br *bufio.Reader) {
+		if head(br) != "" {
+			_, _ = io.Copy(io.Discard, br)
+			ended <- struct{}{}
+		}
+	}), ended
+}
+
+func (r *rig) checkStopped(res *reply, gone <-chan struct{}) {
+	r.t.Helper()
+	if res.StatusCode != http.StatusRequestTimeout || res.Header.Get("Switchback-Reason") != "body-timeout" {
+		r.t.Errorf("%d %v", res.StatusCode, res.Header)
+	}
+	<-gone
+	eventually(r.t, "the exchange ends", func() bool { return r.inflight() == 0 })
+	if got := r.scrape("switchback_attempts_total"); got != attempts("client_gone") {
+		r.t.Errorf("booked as %s", got)
 	}
 }
 
 // How long a body takes that is answered while it comes is for target and client to say, and so it is of calls.
 func TestBodyMayPause(t *testing.T) {
 	t.Parallel()
-	r := impatient(t, false, echo(t))
-	for _, framing := range []string{"Transfer-Encoding: chunked\r\n", "Content-Length: 6\r\n"} {
-		c := r.dial()
-		defer c.Close()
-		br := bufio.NewReader(c)
-		_, _ = io.WriteString(c, "POST / HTTP/1.1\r\n"+host+framing+"\r\n")
-		first, second := "3\r\nabc\r\n", "3\r\ndef\r\n0\r\n\r\n"
-		if strings.HasPrefix(framing, "C") {
-			first, second = "abc", "def"
-		}
-		_, _ = io.WriteString(c, first)
-		res, err := http.ReadResponse(br, nil)
+	for name, parts := range map[string][]string{
+		"chunks": {"Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n", "3\r\ndef\r\n0\r\n\r\n"}, "length": {"Content-Length: 6\r\n", "abc", "def"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := impatient(t, false, echo(t))
+			c := r.dial()
+			defer c.Close()
+			_, _ = io.WriteString(c, "POST / HTTP/1.1\r\n"+host+parts[0]+"\r\n"+parts[1])
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			<-time.After(2 * patience)
+			_, _ = io.WriteString(c, parts[2])
+			if got, err := io.ReadAll(res.Body); string(got) != "abcdef" || err != nil {
+				t.Errorf("the echo is %q, %v", got, err)
+			}
+		})
+	}
+	t.Run("call", func(t *testing.T) {
+		t.Parallel()
+		r := startListener(t, one, map[string]string{"blue": grpcUpstream(t)}, func(l *config.Listener) {
+			l.Timeouts.Idle, l.H2C = patience, true
+		})
+		body, send := io.Pipe()
+		go func() {
+			_, _ = io.WriteString(send, message("question"))
+			<-time.After(2 * patience)
+			_ = send.Close()
+		}()
+		res, err := h2cClient(t).Do(r.callRequest(t.Context(), "/0", body))
 		if err != nil {
 			t.Fatal(err)
 		}
-		<-time.After(4 * patience)
-		_, _ = io.WriteString(c, second)
-		got, err := io.ReadAll(res.Body)
-		if string(got) != "abcdef" || err != nil {
-			t.Errorf("%sthe echo is %q, %v", framing, got, err)
+		defer res.Body.Close()
+		if got, err := io.ReadAll(res.Body); string(got) != message("answer") || res.Trailer.Get("Grpc-Status") != "0" {
+			t.Errorf("the call is answered with %q, %v, %v", got, res.Trailer, err)
 		}
-		_ = res.Body.Close()
-	}
-	calls := startListener(t, one, map[string]string{"blue": grpcUpstream(t)}, func(l *config.Listener) {
-		l.Timeouts.Idle, l.H2C = patience, true
 	})
-	body, send := io.Pipe()
-	go func() {
-		_, _ = io.WriteString(send, message("question"))
-		<-time.After(4 * patience)
-		_ = send.Close()
-	}()
-	res, err := h2cClient(t).Do(calls.callRequest(t.Context(), "/0", body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if got, err := io.ReadAll(res.Body); string(got) != message("answer") || res.Trailer.Get("Grpc-Status") != "0" {
-		t.Errorf("the call is answered with %q, %v, %v", got, res.Trailer, err)
-	}
 }
