@@ -32,12 +32,7 @@ type receiver struct {
 
 func newReceiver(t *testing.T) *receiver {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.Close()
-	r := &receiver{address: ln.Addr().String(), status: http.StatusOK}
+	r := &receiver{address: binary.Addr(t), status: http.StatusOK}
 	t.Cleanup(r.down)
 	return r
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/switchback-proxy/switchback/demo"
+	"github.com/switchback-proxy/switchback/internal/binary"
 )
 
 // behaviour is how the servers of a version answer. The zero value is a healthy one: it takes 30 ms in the
@@ -40,7 +41,7 @@ func newVersion(t *testing.T, name string) *version {
 	v := &version{name: name}
 	v.now.Store(&behaviour{})
 	for i := range v.server {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		ln, err := net.Listen("tcp", binary.Addr(t)) // which nobody else gets once it is closed
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -74,7 +74,9 @@ func TestAnswerNobodyTakes(t *testing.T) {
 		name, framing string
 		secure        bool
 	}{
-		{"length", "Content-Length: 1000000000\r\n", false}, {"chunks", "Transfer-Encoding: chunked\r\n", false}, {"until close", "", false},
+		{"length", "Content-Length: 1000000000\r\n", false},
+		{"chunks", "Transfer-Encoding: chunked\r\n", false},
+		{"until close", "", false},
 		{"TLS", "Content-Length: 1000000000\r\n", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -201,8 +203,10 @@ func TestBodyThatStops(t *testing.T) {
 		name, begun string
 		secure      bool
 	}{
-		{"length", "Content-Length: 10\r\n\r\n12345", false}, {"length over TLS", "Content-Length: 10\r\n\r\n12345", true},
-		{"chunks", "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n", false}, {"nothing", "Content-Length: 10\r\n\r\n", false},
+		{"length", "Content-Length: 10\r\n\r\n12345", false},
+		{"length over TLS", "Content-Length: 10\r\n\r\n12345", true},
+		{"chunks", "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n", false},
+		{"nothing", "Content-Length: 10\r\n\r\n", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
