@@ -382,6 +382,9 @@ func TestFlagUnreadable(t *testing.T) {
 
 // Flags that are gone are remembered as long as there is room.
 func TestFlagsMakeRoom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine makes a thousand flags, which the race detector looks at for most of a minute")
+	}
 	bubble(t, func(t *testing.T) {
 		st := memory.New()
 		n := start(t, st, flagFile(t, quarter))
