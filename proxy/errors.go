@@ -124,6 +124,7 @@ var causeFailures = []struct {
 	err error
 	failure
 }{
+	{loop.ErrSlowBody, slowBody},
 	{errRequestTimeout, failure{http.StatusGatewayTimeout, "request-timeout", "The exchange took longer than the service allows.", metrics.Timeout}},
 	{errDrained, failure{http.StatusServiceUnavailable, "pool-drained", "The pool was taken out of service.", metrics.Unexpected}},
 	{errShutdown, failure{http.StatusServiceUnavailable, "shutting-down", "The proxy is shutting down.", metrics.Unexpected}},

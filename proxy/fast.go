@@ -183,9 +183,6 @@ func attemptError(err error) failure {
 	if errors.Is(err, loop.ErrClientGone) {
 		return clientGone
 	}
-	if errors.Is(err, loop.ErrSlowBody) {
-		return slowBody
-	}
 	if f, ok := ourFailure(err); ok {
 		return f
 	}

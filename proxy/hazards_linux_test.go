@@ -240,10 +240,7 @@ func TestBusyGeneralPath(t *testing.T) {
 				_, _ = io.WriteString(c, okResponse)
 				continue
 			}
-			_, err := io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
-			for err == nil {
-				_, err = io.WriteString(c, block)
-			}
+			pour(c, "HTTP/1.1 200 OK\r\n\r\n", block)
 			return
 		}
 	})

@@ -169,51 +169,6 @@ func (c *client) unread(gone bool) {
 	c.p.wheel.set(c, c.act.takeBy, c.p.ticks)
 }
 
-// untaken sets the deadline until which a client must have taken something.
-func (c *client) untaken() {
-	if a := c.act; a.takeBy == 0 {
-		a.takeBy, a.left = c.p.in(c.p.group.o.Idle), -1
-	}
-}
-
-// stuck is asked at that deadline, and sets the next one where the client takes what it gets, however slowly: the
-// kernel tells of room only when there is a lot.
-func (c *client) stuck() bool {
-	a := c.act
-	was := a.left
-	if a.left = unsent(c.fd); a.left == was {
-		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // or the kernel would go on trying
-		return true
-	}
-	a.takeBy = c.p.in(c.p.group.o.Idle)
-	return false
-}
-
-// due sets the deadline of the phase.
-func (c *client) due(after time.Duration) {
-	c.p.wheel.set(c, c.p.in(after), c.p.ticks)
-}
-
-// in is the tick at which a time is over, 0 for a zero one.
-func (p *poller) in(after time.Duration) int64 {
-	if after <= 0 {
-		return 0
-	}
-	return ticks(p.now.Add(after)) + 1
-}
-
-// expired is called when the deadline has passed.
-func (c *client) expired() {
-	switch {
-	case c.phase == serving:
-		c.overdue()
-	case c.act != nil && c.act.takeBy > 0 && !c.stuck():
-		c.p.wheel.set(c, c.act.takeBy, c.p.ticks)
-	default:
-		c.close()
-	}
-}
-
 // last lets the end of the last answer leave.
 func (c *client) last() bool {
 	done, gone := c.flush()

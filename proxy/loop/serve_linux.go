@@ -1,8 +1,6 @@
 package loop
 
 import (
-	"os"
-
 	"github.com/switchback-proxy/switchback/proxy/h1"
 	"golang.org/x/sys/unix"
 )
@@ -32,19 +30,6 @@ func (c *client) serve() bool {
 		c.gone()
 	}
 	return c.fd >= 0 && c.phase != serving
-}
-
-// bound sets deadlines for what is waited for of the client.
-func (c *client) bound() {
-	a := c.act
-	if a.takeBy == 0 && (!a.pending.empty() || a.pipe != nil && a.pipe.in > 0) {
-		c.untaken()
-		c.deadline()
-	}
-	if a.giveBy == 0 && !a.read && !a.headed && !c.readable && a.b.pending.empty() {
-		a.giveBy = c.p.in(c.p.group.o.Idle)
-		c.deadline()
-	}
 }
 
 // left reports whether a client that has closed its side is gone. Who has sent the next request ahead is not, as far
@@ -371,47 +356,4 @@ func (c *client) over() {
 	rest := a.in[a.at:]
 	a.in, a.at = a.in[:copy(a.in[:cap(a.in)], rest)], 0
 	c.phase = waiting
-}
-
-// deadline is the nearest one.
-func (c *client) deadline() {
-	a := c.act
-	at := nearer(a.wholeBy, a.takeBy)
-	if !a.headed {
-		at = nearer(at, nearer(a.headBy, a.giveBy))
-	}
-	c.p.wheel.set(c, at, c.p.ticks)
-}
-
-// nearer is the earlier of two ticks of which 0 is none.
-func nearer(a, b int64) int64 {
-	if a == 0 || b > 0 && b < a {
-		return b
-	}
-	return a
-}
-
-// overdue is called when the deadline of an exchange has passed.
-func (c *client) overdue() {
-	a, now := c.act, c.p.ticks
-	switch {
-	case !a.headed && a.headBy > 0 && a.headBy <= now:
-		c.failed(os.ErrDeadlineExceeded)
-	case !a.headed && a.giveBy > 0 && a.giveBy <= now:
-		c.cut(ErrSlowBody)
-	case a.takeBy > 0 && a.takeBy <= now && c.stuck():
-		c.gone()
-	case a.wholeBy > 0 && a.wholeBy <= now:
-		if cause := a.x.Expire(); cause != nil {
-			c.cut(cause)
-			break
-		}
-		a.wholeBy = 0
-	}
-	if c.fd >= 0 {
-		if c.phase == serving {
-			c.deadline()
-		}
-		c.drive()
-	}
 }
