@@ -101,8 +101,8 @@ func TestAnswerNobodyTakes(t *testing.T) {
 // A client that asks and asks, and takes no answer, is as good as idle.
 func TestAnswersNobodyTakes(t *testing.T) {
 	t.Parallel()
-	r := impatient(t, patience, false, named(t, "blue"))
-	conn, err := net.Dial("tcp", r.addr) // no dial of the rig: to fill all buffers byte by byte takes minutes
+	r := impatient(t, patience, false, named(t, strings.Repeat("blue", 2<<10))) // with small answers filling the buffers takes long
+	conn, err := net.Dial("tcp", r.addr)                                        // no dial of the rig: to fill all buffers byte by byte takes minutes
 	if err != nil {
 		t.Fatal(err)
 	}
